@@ -1,0 +1,120 @@
+"""A named algorithm: which advantages and which objective, with the little state they keep between
+iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ddpo import advantages, objectives
+from ddpo.config import AlgorithmConfig, DdpoConfig, RwrConfig
+from ddpo.trajectory import Evaluation
+
+DEFAULT_CLIP_RANGE = 1e-4
+
+
+@dataclass(frozen=True)
+class ActionLosses:
+    """What one network pass adds to the update, each `[b, a]` and 0 where masked.
+
+    Attributes:
+        loss: of each action, KL penalty included; carries the graph.
+        statistics: sums of interest by metric name, without a graph.
+    """
+
+    loss: Float[Tensor, "b a"]
+    statistics: dict[str, Float[Tensor, "b a"]]
+
+
+class Algorithm:
+    """DDPO-IS, DDPO-SF or reward-weighted regression over one of four baselines."""
+
+    def __init__(self, config: AlgorithmConfig, action_dimensions: int):
+        """Resolve the clip range; `action_dimensions` is how many dimensions a log-prob is a mean
+        over.
+        """
+        self.kl_coef = config.kl_coef
+        self.clip_range: float | None = None
+        if isinstance(config, DdpoConfig):
+            nats = config.clip_nats and config.clip_nats / action_dimensions
+            self.clip_range = nats or config.clip_range or DEFAULT_CLIP_RANGE
+        self._config = config
+        self._statistics = advantages.PromptStatistics(config.buffer_size, config.min_count)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether actions are to be compared with the reference policy."""
+        return self._config.kl_coef > 0
+
+    def advantages(
+        self, prompts: Sequence[str], rewards: Float[Tensor, " b"], mask: Float[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """One number per sample of the whole iteration, all processes' samples in order."""
+        config = self._config
+        if config.advantages == "batch":
+            result = advantages.batch(rewards, mask)
+        elif config.advantages == "per_prompt":
+            result = self._statistics.advantages(prompts, rewards, mask)
+        elif config.advantages == "group":
+            result = advantages.group(rewards, mask, group_size=config.group_size)
+        else:
+            result = advantages.leave_one_out(rewards, mask, group_size=config.group_size)
+        result = result.clamp(-config.advantage_clip, config.advantage_clip)
+        if isinstance(config, RwrConfig):
+            return advantages.exponential_weights(result, mask, temperature=config.temperature)
+        return result
+
+    def losses(
+        self,
+        evaluation: Evaluation,
+        old_log_probs: Float[Tensor, "b a"],
+        advantage: Float[Tensor, "b 1"],
+        mask: Float[Tensor, "b a"],
+    ) -> ActionLosses:
+        """The objective of some actions, and what is worth measuring about them."""
+        log_probs = evaluation.log_probs
+        detached = log_probs.detach()
+        statistics = {"policy/approx_kl": objectives.kl_k2(detached, old_log_probs) * mask}
+        if self.clip_range is None:
+            loss = objectives.score_function(log_probs, advantage, mask)
+        else:
+            clip = {"clip_range": self.clip_range}
+            loss = objectives.clipped_surrogate(log_probs, old_log_probs, advantage, mask, **clip)
+            clipped = objectives.clip_fraction(detached, old_log_probs, mask, **clip)
+            statistics["policy/clip_fraction"] = clipped
+        if evaluation.kl is not None:
+            loss = loss + self.kl_coef * evaluation.kl * mask
+            statistics["policy/kl"] = evaluation.kl.detach() * mask
+        return ActionLosses(loss, {**statistics, "loss": loss.detach()})
+
+    def after_iteration(self, kl: float | None, samples: int) -> None:
+        """Adapt the KL coefficient, if a target is set, to the iteration's mean KL."""
+        config = self._config
+        if config.kl_target is not None and kl is not None:
+            self.kl_coef = objectives.adapted_kl_coef(
+                self.kl_coef,
+                kl,
+                target=config.kl_target,
+                samples=samples,
+                horizon=config.kl_horizon,
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """KL coefficient and running statistics as plain JSON types."""
+        return {"kl_coef": self.kl_coef, "prompt_statistics": self._statistics.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replace them by a `state_dict`."""
+        self.kl_coef = state["kl_coef"]
+        self._statistics.load_state_dict(state["prompt_statistics"])
+
+
+def on_policy_residual(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Tensor:
+    """Largest |log-ratio| of the actions that count: 0 in exact arithmetic, before any update."""
+    return torch.max((evaluation.log_probs.detach() - old_log_probs).abs() * mask)

@@ -1,0 +1,107 @@
+"""The batch arithmetic: from the global numbers a user states to what each process does in one
+pass.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ddpo.config import Config
+from ddpo.errors import UserError
+
+ACTIONS_PER_TRAINING_PASS = 32
+"""Rows of a training pass when `micro_batch_size` is omitted: small networks gain little beyond it.
+"""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How one iteration is divided. All counts are exact: nothing is padded or dropped.
+
+    Attributes:
+        samples: of one iteration, over all processes.
+        group_size: consecutive samples that share a prompt.
+        updates: optimizer steps of one iteration.
+        processes: running.
+        sample_batch: most samples of a sampling pass.
+        micro_batch: most samples of a training pass.
+        actions_per_pass: actions of each of them in that pass.
+    """
+
+    samples: int
+    group_size: int
+    updates: int
+    processes: int
+    sample_batch: int
+    micro_batch: int
+    actions_per_pass: int
+
+    @property
+    def prompts(self) -> int:
+        """Prompts of one iteration; a prompt may be drawn again."""
+        return self.samples // self.group_size
+
+    @property
+    def samples_per_process(self) -> int:
+        """Samples that one process makes and trains on in an iteration."""
+        return self.samples // self.processes
+
+    @property
+    def samples_per_update(self) -> int:
+        """Samples of one process in one update."""
+        return self.samples_per_process // self.updates
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches of one process in one update, for each chunk of actions."""
+        return math.ceil(self.samples_per_update / self.micro_batch)
+
+    def rows_of(self, process: int) -> slice:
+        """Which of an iteration's samples a process makes: a contiguous share."""
+        return slice(process * self.samples_per_process, (process + 1) * self.samples_per_process)
+
+    def describe(self) -> str:
+        """The arithmetic in three lines."""
+        return (
+            f"{self.samples} samples an iteration = {self.prompts} prompts x {self.group_size} "
+            f"samples"
+            f" = {self.processes} processes x {self.samples_per_process} samples\n"
+            f"{self.updates} updates an iteration, each on {self.samples // self.updates} samples"
+            f" = {self.processes} processes x {self.samples_per_update} samples\n"
+            f"{self.accumulation} micro-batches of at most {self.micro_batch} samples an update,"
+            f" {self.actions_per_pass} actions of a sample a network pass"
+        )
+
+
+def plan_batches(config: Config, processes: int) -> BatchPlan:
+    """Divide the configuration's numbers among `processes`.
+
+    Raises:
+        UserError: the samples do not divide; names the nearest number of samples that does.
+    """
+    train, group_size = config.train, config.algorithm.group_size
+    unit = math.lcm(group_size, processes * train.updates_per_iteration)
+    if train.samples_per_iteration % unit:
+        lower = train.samples_per_iteration // unit * unit
+        nearest = [str(n) for n in (lower, lower + unit) if n > 0]
+        raise UserError(
+            f"train.samples_per_iteration: {train.samples_per_iteration} samples do not divide "
+            f"into groups of "
+            f"{group_size} (algorithm.group_size) and into {processes} processes x "
+            f"{train.updates_per_iteration} updates "
+            f"(train.updates_per_iteration); the nearest possible: {' or '.join(nearest)}"
+        )
+    per_update = train.samples_per_iteration // (processes * train.updates_per_iteration)
+    micro_batch = train.micro_batch_size or max(
+        1, ACTIONS_PER_TRAINING_PASS // train.actions_per_pass
+    )
+    return BatchPlan(
+        samples=train.samples_per_iteration,
+        group_size=group_size,
+        updates=train.updates_per_iteration,
+        processes=processes,
+        sample_batch=min(train.sample_batch_size, per_update * train.updates_per_iteration),
+        micro_batch=min(micro_batch, per_update),
+        actions_per_pass=train.actions_per_pass,
+    )

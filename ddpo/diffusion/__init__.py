@@ -1,0 +1,1 @@
+"""The denoising chain as a policy."""

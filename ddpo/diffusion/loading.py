@@ -1,0 +1,108 @@
+"""From a model's name to its family: the embedded model, a folder, or a hub id."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from huggingface_hub import constants
+from transformers.utils import logging as transformers_logging
+
+from ddpo.diffusion.stable_diffusion import StableDiffusion
+from ddpo.errors import UserError
+
+EMBEDDED_HINT = "model: shapes needs no download"
+PROBE_SECONDS = 5.0
+
+FAMILIES: dict[type, type[StableDiffusion]] = {StableDiffusionPipeline: StableDiffusion}
+"""Pipeline classes that can be trained, and the family that knows how."""
+
+
+def load_family(model: str) -> StableDiffusion:
+    """Load a model and wrap it in its family.
+
+    Raises:
+        UserError: nothing can be loaded under this name, or no family knows its pipeline.
+    """
+    pipeline = load_pipeline(model)
+    family = FAMILIES.get(type(pipeline))
+    if family is None:
+        known = ", ".join(cls.__name__ for cls in FAMILIES)
+        raise UserError(
+            f"policy.model: {model} is a {type(pipeline).__name__}; known families: {known}"
+        )
+    return family(pipeline)
+
+
+def load_pipeline(model: str) -> Any:
+    """Load a diffusers pipeline in fp32, without its safety checker.
+
+    Raises:
+        UserError: a missing or unreadable folder, an unreachable hub, or a tokenizer that does not
+            fit its encoder.
+    """
+    if model == "shapes":
+        from ddpo.worlds.shapes import pipeline_path
+
+        return _from_pretrained(model, pipeline_path())
+    if Path(model).is_dir():
+        return _from_pretrained(model, Path(model))
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise UserError(f"policy.model: there is no folder {model}; {EMBEDDED_HINT}")
+    return _from_hub(model)
+
+
+def _from_pretrained(model: str, source: Path | str, **options: Any) -> Any:
+    """Load from a folder or the hub's cache, and check the tokenizer."""
+    if not sys.stderr.isatty():
+        diffusers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()
+    try:
+        pipeline = DiffusionPipeline.from_pretrained(source, safety_checker=None, **options)
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"policy.model: {model} cannot be loaded: {reason}") from error
+    words, rows = len(pipeline.tokenizer), pipeline.text_encoder.config.vocab_size
+    if words != rows:
+        # a tokenizer that could not be read comes out nearly empty, and without an error
+        raise UserError(
+            f"policy.model: {model} has a tokenizer of {words} tokens for a text encoder of "
+            f"{rows}: its files are damaged"
+        )
+    return pipeline
+
+
+def _from_hub(model: str) -> Any:
+    """Load a hub id: from the cache if it is there, else from the hub if one probe reaches it."""
+    try:
+        return _from_pretrained(model, model, local_files_only=True)
+    except UserError as error:
+        if constants.HF_HUB_OFFLINE:
+            raise UserError(
+                f"policy.model: {model} is neither a folder nor in the hub's cache, and "
+                f"HF_HUB_OFFLINE is set; "
+                f"{EMBEDDED_HINT}"
+            ) from error
+    if not _hub_answers():
+        raise UserError(
+            f"policy.model: {model} is neither a folder nor in the hub's cache, and the hub "
+            f"cannot be reached; "
+            f"{EMBEDDED_HINT}"
+        )
+    return _from_pretrained(model, model)
+
+
+def _hub_answers() -> bool:
+    """One attempt to connect, instead of the library's many."""
+    address = urlparse(os.environ.get("HTTPS_PROXY") or constants.ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname or "", address.port or 443), PROBE_SECONDS):
+            return True
+    except OSError:
+        return False

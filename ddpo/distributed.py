@@ -1,0 +1,145 @@
+"""Several processes that train one model: started, counted, and kept in step."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
+
+from ddpo.config import Config
+from ddpo.errors import DdpoError, UserError
+
+T = TypeVar("T")
+PR_SET_PDEATHSIG = 1
+
+
+def start_accelerator(config: Config) -> Accelerator:
+    """Join the other processes of this launch.
+
+    Raises:
+        UserError: the number running is not the number asked for, or the tracker or precision is
+            not available here.
+    """
+    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.train.mixed_precision,
+            log_with=None if config.tracker == "none" else config.tracker,
+            project_dir=config.run_folder,
+            kwargs_handlers=[ddp],
+        )
+    except ValueError as error:
+        raise UserError(f"tracker: {config.tracker} / train.mixed_precision: {error}") from error
+    check_process_count(config.train.processes, accelerator.num_processes)
+    return accelerator
+
+
+def check_process_count(declared: int | None, running: int) -> None:
+    """Compare the processes asked for, in the configuration or on accelerate's command line, with
+    those running.
+
+    Raises:
+        UserError: they differ. `accelerate launch --cpu --num_processes 2`, for one, starts a
+            single process.
+    """
+    asked = {
+        "train.processes": declared,
+        "accelerate launch": launched_processes(_parent_command()),
+    }
+    for source, count in asked.items():
+        if count is not None and count != running:
+            raise UserError(
+                f"{source}: {count} processes were asked for and {running} are running; on a "
+                f"machine without a GPU use "
+                f"`accelerate launch --multi_gpu --num_processes {count} --num_machines 1 -m ddpo "
+                f"…`"
+            )
+
+
+def launched_processes(command: Sequence[str]) -> int | None:
+    """The number of processes that an `accelerate launch` command line asks for; None where it does
+    not say.
+    """
+    words = [Path(word).name for word in command]
+    if "launch" not in words or not any(word.startswith("accelerate") for word in words):
+        return None
+    options = list(command)
+    for index, word in enumerate(options):
+        name, equals, value = word.partition("=")
+        if name in ("--num_processes", "--num-processes"):
+            return int(value if equals else options[index + 1])
+    for index, word in enumerate(options):
+        name, equals, value = word.partition("=")
+        if name in ("--config_file", "--config-file"):
+            file = yaml.safe_load(Path(value if equals else options[index + 1]).read_text())
+            return file.get("num_processes")
+    return None
+
+
+def die_with_launcher() -> None:
+    """Ask Linux for a SIGTERM when the launcher dies: `accelerate launch` of one process would
+    leave an orphan.
+    """
+    if sys.platform != "linux" or launched_processes(_parent_command()) is None:
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Run `action` on the main process only; all get its result, or its error.
+
+    Raises:
+        UserError: what `action` raised; a write that failed becomes one, with its path and reason.
+    """
+    outcome: list[object] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            outcome[0] = action()
+        except DdpoError as error:
+            outcome[1] = error
+        except OSError as error:
+            where = f" to {error.filename}" if error.filename else ""
+            outcome[1] = UserError(
+                f"cannot write{where}: {error.strerror or error}; the last complete checkpoint is "
+                f"intact: "
+                f"make room, then continue with --resume"
+            )
+    broadcast_object_list(outcome)
+    if isinstance(outcome[1], DdpoError):
+        raise outcome[1]
+    return outcome[0]  # pyright: ignore[reportReturnType]
+
+
+def summed(accelerator: Accelerator, values: torch.Tensor) -> torch.Tensor:
+    """The sum over processes."""
+    return accelerator.reduce(values, "sum")  # pyright: ignore[reportReturnType]
+
+
+def largest(accelerator: Accelerator, value: torch.Tensor) -> float:
+    """The largest value of any process."""
+    return float(gathered(accelerator, value.reshape(1)).max())
+
+
+def gathered(accelerator: Accelerator, values: torch.Tensor) -> torch.Tensor:
+    """The values of all processes, one after the other, on each of them."""
+    return accelerator.gather(values)  # pyright: ignore[reportReturnType]
+
+
+def _parent_command() -> list[str]:
+    """The command line that started this process: accelerate's, or that of torch's elastic "
+    "agent.
+    """
+    try:
+        return psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,114 @@
+"""`ddpo doctor`: what is installed, what the machine offers, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from importlib import import_module, metadata
+
+PACKAGES = [
+    "ddpo",
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "peft",
+    "open_clip_torch",
+    "safetensors",
+    "pydantic",
+]
+BACKENDS = {
+    "xformers": "pip install ddpo[xformers]",
+    "flash_attn": "pip install flash-attn --no-build-isolation",
+    "sageattention": "pip install sageattention",
+}
+TRACKERS = {"tensorboard": "pip install ddpo[tensorboard]", "wandb": "pip install ddpo[wandb]"}
+
+
+def report() -> str:
+    """The whole report, a section each."""
+    sections: dict[str, Callable[[], list[str]]] = {
+        "versions": _versions,
+        "devices": _devices,
+        "attention back ends": _attention,
+        "trackers": lambda: [_optional(name, remedy) for name, remedy in TRACKERS.items()],
+        "models": _models,
+        "rewards": _rewards,
+    }
+    lines = []
+    for title, section in sections.items():
+        lines += [f"{title}:", *(f"  {line}" for line in section())]
+    return "\n".join(lines)
+
+
+def _versions() -> list[str]:
+    return [f"python {platform.python_version()}", *(_version(name) for name in PACKAGES)]
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} missing: pip install ddpo brings it"
+
+
+def _devices() -> list[str]:
+    import torch
+
+    lines = [f"cpu: {os.cpu_count()} cores, {torch.get_num_threads()} threads for torch"]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        lines.append(
+            f"cuda:{index}: {properties.name}, {properties.total_memory / 2**30:.0f} GiB, "
+            f"bf16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}"
+        )
+    if not torch.cuda.is_available():
+        lines.append("cuda: none seen; training runs on the CPU")
+    return lines
+
+
+def _attention() -> list[str]:
+    return [
+        "native: torch scaled_dot_product_attention",
+        *(_optional(*item) for item in BACKENDS.items()),
+    ]
+
+
+def _optional(module: str, remedy: str) -> str:
+    """One line on a package that need not be there; a broken one is reported with its error."""
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError:
+        return f"{module}: missing; {remedy}"
+    except Exception as error:  # a foreign package may fail in any way; the report goes on
+        return f"{module}: installed but broken: {type(error).__name__}: {error}"
+    return f"{module}: {getattr(found, '__version__', 'installed')}"
+
+
+def _models() -> list[str]:
+    from huggingface_hub import constants
+
+    from ddpo.worlds.shapes import pipeline_path
+
+    offline = (
+        "HF_HUB_OFFLINE is set: only the cache is used" if constants.HF_HUB_OFFLINE else "online"
+    )
+    embedded = (
+        "complete" if (pipeline_path() / "model_index.json").exists() else "missing: reinstall ddpo"
+    )
+    return [f"shapes (embedded): {embedded}", f"hub: {offline}; cache in {constants.HF_HUB_CACHE}"]
+
+
+def _rewards() -> list[str]:
+    import rewards
+
+    lines = []
+    for name in rewards.names():
+        try:
+            rewards.definition(name)
+            lines.append(f"{name}: ok")
+        except rewards.RewardError as error:
+            lines.append(f"{name}: broken: {error}")
+    return lines

@@ -1,0 +1,110 @@
+"""Held-out samples: the same prompts and noise at every evaluation, scored, and kept for the
+gallery.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from ddpo.checkpoint import write_folder
+from ddpo.collection import collect
+from ddpo.distributed import gathered, on_main
+from ddpo.metrics import Row
+from ddpo.randomness import EVALUATION, RowGenerator
+from ddpo.run import Run
+from ddpo.scoring import Scores
+
+INDEX = "index.json"
+
+
+def evaluate(run: Run) -> Row:
+    """Sample, score and save the held-out prompts with the (averaged) weights; returns
+    `evaluation/…` metrics.
+
+    Writes `samples/<iteration>/`: one PNG a sample, named by number, and `index.json`.
+    """
+    count = run.config.evaluation.samples
+    if not count:
+        return {}
+    rows = heldout_rows(len(run.heldout), count)
+    share = math.ceil(count / run.accelerator.num_processes)
+    first = run.accelerator.process_index * share
+    mine = tuple(rows[min(i, count - 1)] for i in range(first, first + share))  # equal shares
+    generator = RowGenerator(run.config.seed, EVALUATION, mine)
+    with run.state.averaged_weights():
+        trajectory = collect(run.policy, run.heldout, generator, batch=run.plan.sample_batch)
+    scores = run.scorer.score(trajectory)
+    assert isinstance(trajectory.outputs, Tensor)
+    images = gathered(run.accelerator, trajectory.outputs)
+    prompts = [run.heldout.texts[prompt] for prompt, _ in rows]
+    on_main(
+        run.accelerator,
+        lambda: write_folder(
+            run.folder.samples / f"{run.state.iteration:06d}",
+            lambda folder: save_samples(folder, run.state.iteration, prompts, images, scores),
+        ),
+    )
+    means = {
+        "evaluation/reward": scores.rewards,
+        **_prefixed(scores.parts),
+        **_prefixed(scores.watch),
+    }
+    return {name: finite_mean(values[:count]) for name, values in means.items()}
+
+
+def heldout_rows(prompts: int, count: int) -> list[tuple[int, int]]:
+    """The first `count` prompts, one sample each; more samples of each when there are fewer
+    prompts.
+    """
+    return [(i % prompts, i // prompts) for i in range(count)]
+
+
+def save_samples(
+    folder: Path,
+    iteration: int,
+    prompts: list[str],
+    images: Float[Tensor, "n 3 h w"],
+    scores: Scores,
+) -> None:
+    """Write images and what they earned; the first `len(prompts)` count."""
+    entries = []
+    for number, prompt in enumerate(prompts):
+        file = f"{number:04d}.png"
+        to_image(images[number]).save(folder / file)
+        entries.append(
+            {
+                "file": file,
+                "prompt": prompt,
+                "rewards": {name: _number(v[number]) for name, v in scores.parts.items()},
+                "total": _number(scores.rewards[number]),
+                "watch": {name: _number(v[number]) for name, v in scores.watch.items()},
+            }
+        )
+    (folder / INDEX).write_text(json.dumps({"iteration": iteration, "samples": entries}, indent=1))
+
+
+def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
+    """An 8-bit picture of pixels in [0, 1]."""
+    array = (pixels.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
+    return Image.fromarray(array.cpu().numpy())
+
+
+def finite_mean(values: Float[Tensor, " n"]) -> float | None:
+    """Mean of what could be scored; None where nothing could."""
+    finite = values[values.isfinite()]
+    return float(finite.mean()) if len(finite) else None
+
+
+def _prefixed(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"evaluation/{name}": values for name, values in parts.items()}
+
+
+def _number(value: Tensor) -> float | None:
+    return float(value) if value.isfinite() else None

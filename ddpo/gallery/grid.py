@@ -1,0 +1,165 @@
+"""The grid: a row a prompt, a column an iteration, so that each row shows one picture change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddpo.gallery.formatting import breakable, decimals_for, escape, number, shorten
+from ddpo.gallery.pictures import Picture, embed
+from ddpo.gallery.run_folder import RunFolder, Sample, SampleSet
+from ddpo.gallery.spacing import evenly_spaced
+
+CHECKPOINTS = 4
+MAX_ROWS = 64
+LONG_PROMPT = 240
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The iterations shown, their headings, and the decimals of each reward under the pictures."""
+
+    sets: tuple[SampleSet, ...]
+    headings: tuple[str, ...]
+    decimals: Mapping[str, int]
+    folder: Path
+
+    def write(self, name: str, value: float | None) -> str:
+        """Write one number of the reward `name`."""
+        return number(value, self.decimals.get(name, 3))
+
+
+def shown_sets(sets: Sequence[SampleSet]) -> tuple[SampleSet, ...]:
+    """Return the first and the last set, and at most four evenly spaced between them."""
+    if len(sets) <= 2:
+        return tuple(sets)
+    between = sets[1:-1]
+    if len(between) > CHECKPOINTS:
+        # Spaced with the ends in mind: the ends themselves are shown anyway.
+        between = evenly_spaced(sets, CHECKPOINTS + 2)[1:-1]
+    return (sets[0], *between, sets[-1])
+
+
+def grid(run: RunFolder) -> str:
+    """Lay out the samples of a run; empty text when there are none."""
+    sets = shown_sets(run.sample_sets)
+    rows = max((group.samples for group in sets), key=len, default=())
+    if not rows:
+        return ""
+    columns = Columns(
+        sets=sets,
+        headings=tuple(_heading(group, run) for group in sets),
+        decimals=_decimals(sets),
+        folder=run.path,
+    )
+    head = "".join(f'<th scope="col" role="columnheader">{text}</th>' for text in columns.headings)
+    body = "\n".join(
+        _row(sample.prompt, index, columns) for index, sample in enumerate(rows[:MAX_ROWS])
+    )
+    return (
+        f"{_note(len(rows))}"
+        f'<table class="grid columns-{len(sets)}" role="table" aria-label="Samples by iteration">\n'
+        f'<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">prompt</th>'
+        f'{head}</tr></thead>\n<tbody role="rowgroup">\n{body}\n</tbody></table>'
+    )
+
+
+def _note(rows: int) -> str:
+    if rows <= MAX_ROWS:
+        return ""
+    return f'<p class="muted">The first {MAX_ROWS} of {rows:,} prompts are shown.</p>\n'
+
+
+def _heading(group: SampleSet, run: RunFolder) -> str:
+    if group.iteration == 0:
+        return "base"
+    if group.iteration != run.sample_sets[-1].iteration:
+        return f"iteration {group.iteration:,}"
+    word = "final" if run.finished else "latest"
+    return f"iteration {group.iteration:,}, {word}"
+
+
+def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
+    values: dict[str, list[float]] = {}
+    for sample in (sample for group in sets for sample in group.samples):
+        numbers = {"total": sample.total, **sample.rewards, **sample.watch}
+        for name, value in numbers.items():
+            if value is not None:
+                values.setdefault(name, []).append(value)
+    return {name: min(3, decimals_for(column)) for name, column in values.items()}
+
+
+def _row(prompt: str, index: int, columns: Columns) -> str:
+    cells = "\n".join(
+        _cell(_sample_at(group, index, prompt), heading, columns)
+        for group, heading in zip(columns.sets, columns.headings, strict=True)
+    )
+    return f'<tr role="row"><th scope="row" role="rowheader">{_prompt(prompt)}</th>\n{cells}\n</tr>'
+
+
+def _sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
+    """Return the sample of a row, or None where the folder is unfinished or holds another prompt."""
+    if index >= len(group.samples) or group.samples[index].prompt != prompt:
+        return None
+    return group.samples[index]
+
+
+def _prompt(prompt: str) -> str:
+    if not prompt:
+        return '<span class="muted">(empty prompt)</span>'
+    if len(prompt) <= LONG_PROMPT:
+        return f"<bdi>{escape(prompt)}</bdi>"
+    start = shorten(prompt, LONG_PROMPT)
+    return (
+        f"<details><summary><bdi>{escape(start)}</bdi></summary>"
+        f'<bdi class="whole">{escape(prompt)}</bdi></details>'
+    )
+
+
+def _cell(sample: Sample | None, heading: str, columns: Columns) -> str:
+    if sample is None:
+        body = '<div class="absent">not there</div>'
+    else:
+        body = f"{_image(sample, heading, columns.folder)}\n{_numbers(sample, columns)}"
+    return f'<td role="cell" data-label="{heading}">{body}</td>'
+
+
+def _image(sample: Sample, heading: str, folder: Path) -> str:
+    picture = embed(sample.picture) if sample.picture else None
+    if picture is None or sample.picture is None:
+        return '<div class="absent">picture missing</div>'
+    image = _tag(picture, f"{heading}: {shorten(sample.prompt, 120)}")
+    if not picture.is_thumbnail:
+        return image
+    target = escape(f"../{sample.picture.relative_to(folder).as_posix()}")
+    return f'<a href="{target}">{image}</a>'
+
+
+def _tag(picture: Picture, description: str) -> str:
+    kind = "" if picture.is_thumbnail else ' class="pixels"'
+    return (
+        f'<img{kind} src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        f'alt="{escape(description)}">'
+    )
+
+
+def _numbers(sample: Sample, columns: Columns) -> str:
+    lines = [_line("reward", columns.write("total", sample.total), "total")]
+    lines += [
+        _line(name, columns.write(name, value), "watch") for name, value in sample.watch.items()
+    ]
+    return f'<dl class="scores">{"".join(lines)}</dl>{_parts(sample, columns)}'
+
+
+def _parts(sample: Sample, columns: Columns) -> str:
+    """Return the parts of the total, unless the total is its only part."""
+    if not sample.rewards or list(sample.rewards.values()) == [sample.total]:
+        return ""
+    lines = [_line(name, columns.write(name, value)) for name, value in sample.rewards.items()]
+    return f'<details><summary>parts</summary><dl class="scores">{"".join(lines)}</dl></details>'
+
+
+def _line(name: str, value: str, kind: str = "") -> str:
+    marker = f' class="{kind}"' if kind else ""
+    return f"<div{marker}><dt>{breakable(name)}</dt><dd>{value}</dd></div>"

@@ -1,0 +1,49 @@
+"""From numbers to coordinates, and the round numbers to label an axis with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from `low..high` in the data to `start..end` in the drawing."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """Return the coordinate of `value`."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def widened(low: float, high: float, share: float, alone: float) -> tuple[float, float]:
+    """Add `share` of the range at both ends; a single value gets `alone` on either side."""
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        return low - alone, high + alone
+    return low - share * (high - low), high + share * (high - low)
+
+
+def ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
+    """Return round numbers in `low..high`, a step of 1, 2 or 5 times a power of ten apart.
+
+    There are at most `count + 1` of them; with `whole`, all are integers.
+    """
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    # The slack keeps a step of exactly 2 from becoming 5 through rounding.
+    step = next(m * power for m in (1, 2, 5, 10, 20) if m * power >= rough * (1 - 1e-9))
+    if whole:
+        step = max(1.0, step)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def tick_decimals(values: list[float]) -> int:
+    """Return the decimals that tell neighbouring ticks apart."""
+    if len(values) < 2:
+        return 1
+    return max(0, -math.floor(math.log10(values[1] - values[0]) + 1e-9))

@@ -1,0 +1,157 @@
+"""The top of the page in words and figures, and the settings at its foot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ddpo.gallery.changes import TOTAL, Change, from_samples
+from ddpo.gallery.formatting import breakable, counted, duration, escape, number, signed
+from ddpo.gallery.run_folder import RunFolder
+
+TIMES = ("time/sample", "time/reward", "time/update")
+POLICY_KEYS = ("sampler", "num_steps", "eta", "guidance_scale")
+
+
+def lede(run: RunFolder) -> str:
+    """Say in one sentence what was trained towards what, and how far the run came."""
+    model = run.section("policy").get("model")
+    subject = f"<bdi>{escape(model)}</bdi>" if model else "a model"
+    algorithm = run.section("algorithm").get("kind")
+    means = f" with {escape(str(algorithm).upper())}" if algorithm else ""
+    rewards = ", ".join(f"<b>{escape(name)}</b>" for name in run.section("rewards"))
+    aim = f" towards {rewards}" if rewards else ""
+    return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
+
+
+def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
+    """Show the mean of each reward before and after, as large figures."""
+    labels = _ends(run)
+    cards = "\n".join(_card(run, change, labels) for change in found)
+    return f'<ul class="changes">\n{cards}\n</ul>' if cards else ""
+
+
+def basis(run: RunFolder, found: Sequence[Change]) -> str:
+    """Say what the figures are means of."""
+    if not found:
+        return "Nothing to compare yet: it takes two iterations, or samples of the base model."
+    if not from_samples(run):
+        return "Means over each iteration's training samples: there are no pictures to compare."
+    images = counted(max(change.count for change in found), "image")
+    return f"Means over {images} made from the same prompts and seeds before and after."
+
+
+def facts(run: RunFolder) -> str:
+    """List the key settings and the cost of a run."""
+    terms = "\n".join(
+        f"<div><dt>{term}</dt><dd><bdi>{escape(value)}</bdi></dd></div>"
+        for term, value in _facts(run)
+        if value
+    )
+    return f'<dl class="facts">\n{terms}\n</dl>' if terms else ""
+
+
+def config_file(run: RunFolder) -> str:
+    """Show the whole configuration, folded."""
+    if not run.config_text.strip():
+        return ""
+    return (
+        "<details><summary>config.yaml, all settings</summary>"
+        f'<pre tabindex="0" aria-label="config.yaml">{escape(run.config_text)}</pre></details>'
+    )
+
+
+def _progress(run: RunFolder) -> str:
+    done, planned = run.last_iteration, run.planned_iterations
+    if planned is None:
+        return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
+    if run.finished:
+        return f"All {counted(planned, 'iteration')} done."
+    count = f"{done:,} of {counted(planned, 'iteration')} done"
+    return f"{count}: the run is still going, or was interrupted."
+
+
+def _ends(run: RunFolder) -> tuple[str, str]:
+    if from_samples(run):
+        latest = run.sample_sets[-1].iteration
+        return "base", f"{'final' if run.finished else 'latest'}, iteration {latest:,}"
+    if not run.metrics:
+        return "before", "after"
+    first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
+    return f"iteration {first:,}", f"iteration {last:,}"
+
+
+def _card(run: RunFolder, change: Change, labels: tuple[str, str]) -> str:
+    before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
+    spread = ""
+    if change.spread:
+        ratio = signed(change.delta / change.spread, 1)
+        spread = f' <span class="muted">{ratio} sd of base images</span>'
+    tone = "watch" if change.watched else "reward"
+    return (
+        f'<li class="{tone}"><p class="kind">{_kind(run, change)}</p>'
+        f'<h3>{breakable(change.name)}</h3><p class="figures">'
+        f'<span><small>{labels[0]}</small>{before}</span><i aria-hidden="true">→</i>'
+        f"<span><small>{labels[1]}</small>{after}</span></p>"
+        f'<p class="delta">{signed(change.delta, change.decimals)}{spread}</p></li>'
+    )
+
+
+def _kind(run: RunFolder, change: Change) -> str:
+    if change.watched:
+        return "watched, never optimised"
+    if change.name == TOTAL:
+        return "weighted sum"
+    weight = _weight(run.section("rewards").get(change.name))
+    return f"reward, weight {escape(weight)}" if weight else "reward"
+
+
+def _weight(setting: object) -> str:
+    value = setting.get("weight", "") if isinstance(setting, Mapping) else setting or ""
+    return str(value)
+
+
+def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
+    policy, train = run.section("policy"), run.section("train")
+    yield "model", str(policy.get("model", ""))
+    yield "algorithm", _settings(run.section("algorithm"), first="kind")
+    yield "policy", _pairs(policy, POLICY_KEYS)
+    yield "weights trained", _trained(run)
+    yield "prompts", _settings(run.section("prompts"))
+    weights = {name: _weight(setting) for name, setting in run.section("rewards").items()}
+    yield "rewards", ", ".join(f"{name} × {weight}" for name, weight in weights.items())
+    watch = run.config.get("watch")
+    yield "watched", ", ".join(map(str, watch)) if isinstance(watch, list | dict) else ""
+    yield "training", _settings(train)
+    yield "seed", str(run.config.get("seed", ""))
+    yield from _cost(run)
+
+
+def _trained(run: RunFolder) -> str:
+    if not run.config:
+        return ""
+    lora = _settings(run.section("lora"))
+    return f"LoRA, {lora}" if lora else "all"
+
+
+def _cost(run: RunFolder) -> Iterator[tuple[str, str]]:
+    if not run.metrics:
+        return
+    seconds = sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
+    per_iteration = seconds / len(run.metrics)
+    yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
+    last = run.metrics[-1]
+    for term, key in (("samples seen", "samples_seen"), ("network passes", "network_passes")):
+        yield term, number(last[key], 0) if key in last else ""
+
+
+def _settings(section: Mapping[str, Any], first: str = "") -> str:
+    """Write a section's plain values on one line, the value of `first` without its key."""
+    keys = [key for key in section if key != first and isinstance(section[key], str)]
+    rest = _pairs(section, keys)
+    return ", ".join(text for text in (str(section.get(first, "")), rest) if text)
+
+
+def _pairs(section: Mapping[str, Any], keys: Sequence[str]) -> str:
+    shown = [key for key in keys if section.get(key) not in (None, "", "null")]
+    return ", ".join(f"{key.replace('_', ' ')} {section[key]}" for key in shown)

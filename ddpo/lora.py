@@ -1,0 +1,47 @@
+"""Low-rank adapters: added, switched off for the reference policy, described for saving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft import LoraConfig as PeftLoraConfig
+from torch import nn
+
+from ddpo.config import LoraConfig
+from ddpo.errors import UserError
+
+
+def add_lora(network: Any, config: LoraConfig) -> None:
+    """Add trainable adapters to a diffusers model and freeze the rest. Adapters are kept in fp32.
+
+    Raises:
+        UserError: no layer bears any of the target names.
+    """
+    adapter = PeftLoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha if config.alpha is not None else config.rank,  # pyright: ignore[reportArgumentType]
+        init_lora_weights="gaussian",
+        target_modules=list(config.target_modules),
+    )
+    try:
+        network.add_adapter(adapter)
+    except ValueError as error:
+        names = ", ".join(config.target_modules)
+        raise UserError(f"lora.target_modules: no layer of the model matches {names}") from error
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.float32)
+
+
+@contextmanager
+def adapters_off(network: nn.Module) -> Iterator[None]:
+    """The network as it was before training."""
+    adapted: Any = network
+    adapted.disable_adapters()
+    try:
+        yield
+    finally:
+        adapted.enable_adapters()

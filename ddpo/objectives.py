@@ -1,0 +1,122 @@
+"""Losses: pure functions over `[B, A]`, one equation each. None knows of devices, configurations or
+models.
+
+Each returns the loss of every action, 0 where masked; the caller divides the sum by the *global*
+count of actions, so that the gradient depends neither on micro-batches nor on processes.
+`advantages` broadcast over actions.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, maximum, where
+
+PerAction = Float[Tensor, "b a"]
+
+MAX_LOG_RATIO = 20.0
+"""Log-ratios are clamped to ± this before the exponential, so that none overflows."""
+
+
+def score_function(log_probs: PerAction, advantages: PerAction, mask: PerAction) -> PerAction:
+    """REINFORCE: −A·log π (Williams 1992; DDPO-SF, Black et al. 2024, eq. 5).
+
+    With `advantages.exponential_weights` in place of A it is reward-weighted regression (Peters &
+    Schaal 2007).
+    """
+    return -advantages * log_probs * mask
+
+
+def clipped_surrogate(
+    log_probs: PerAction,
+    old_log_probs: PerAction,
+    advantages: PerAction,
+    mask: PerAction,
+    *,
+    clip_range: float,
+    dual_clip: float | None = None,
+) -> PerAction:
+    """PPO: max(−A·r, −A·clip(r, 1−c, 1+c)) (Schulman et al. 2017, eq. 7; DDPO-IS, Black et al.
+    2024, eq. 6).
+
+    With `dual_clip` d > 1 the loss where A < 0 is at most −A·d (Ye et al. 2020, eq. 5).
+    """
+    r = ratio(log_probs, old_log_probs)
+    loss = maximum(-advantages * r, -advantages * r.clamp(1 - clip_range, 1 + clip_range))
+    if dual_clip is not None:
+        loss = where(advantages < 0, loss.minimum(-advantages * dual_clip), loss)
+    return loss * mask
+
+
+def guarded_log_ratio(
+    log_probs: PerAction,
+    old_log_probs: PerAction,
+    squared_mean_shift: PerAction,
+    step_scale: PerAction,
+) -> PerAction:
+    """Log of GRPO-Guard's ratio, Δlog p·s + mean((μ − μ_old)²)/2s (Wang et al. 2025): unbiased over
+    steps.
+
+    Args:
+        log_probs: of the policy, mean over latent dimensions.
+        old_log_probs: of the policy that sampled.
+        squared_mean_shift: mean over latent dimensions of (μ − μ_old)².
+        step_scale: s, the std of each step.
+    """
+    return (log_probs - old_log_probs) * step_scale + squared_mean_shift / (2 * step_scale)
+
+
+def value_loss(
+    values: PerAction,
+    old_values: PerAction,
+    returns: PerAction,
+    mask: PerAction,
+    *,
+    clip_range: float,
+) -> PerAction:
+    """Clipped value regression ½·max((v−R)², (clip(v, v_old ± c)−R)²) (Schulman et al. 2017, PPO's
+    code).
+    """
+    clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
+    return 0.5 * maximum((values - returns).square(), (clipped - returns).square()) * mask
+
+
+def ratio(log_probs: PerAction, old_log_probs: PerAction) -> PerAction:
+    """Importance ratio r = π/π_old, its logarithm clamped to ±`MAX_LOG_RATIO`."""
+    return (log_probs - old_log_probs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+
+
+def clip_fraction(
+    log_probs: PerAction, old_log_probs: PerAction, mask: PerAction, *, clip_range: float
+) -> PerAction:
+    """1 where the ratio left [1−c, 1+c], else 0."""
+    return ((ratio(log_probs, old_log_probs) - 1).abs() > clip_range) * mask
+
+
+def kl_k1(log_probs: PerAction, ref_log_probs: PerAction) -> PerAction:
+    """D = log π − log π_ref: unbiased, high variance (Schulman 2020, "Approximating KL
+    divergence").
+    """
+    return log_probs - ref_log_probs
+
+
+def kl_k2(log_probs: PerAction, ref_log_probs: PerAction) -> PerAction:
+    """d²/2: biased, low variance, never negative (Schulman 2020)."""
+    return 0.5 * (log_probs - ref_log_probs).square()
+
+
+def kl_k3(log_probs: PerAction, ref_log_probs: PerAction) -> PerAction:
+    """e^(−d) − 1 + d: unbiased, low variance, never negative (Schulman 2020)."""
+    difference = log_probs - ref_log_probs
+    return (-difference).exp() - 1 + difference
+
+
+def adapted_kl_coef(
+    kl_coef: float, kl: float, *, target: float, samples: int, horizon: float
+) -> float:
+    """Proportional control of the KL coefficient (Ziegler et al. 2019, eq. 4).
+
+    kl_coef × (1 + clip(kl/target − 1, ±.2)·samples/horizon). `kl` and `target` share a unit: that
+    of `kl_k*` or of `Gaussian.kl`, nats per action (and latent dimension).
+    """
+    error = min(max(kl / target - 1, -0.2), 0.2)
+    return kl_coef * (1 + error * samples / horizon)

@@ -1,0 +1,136 @@
+"""Everything one process of a run holds, made ready in the order in which it can be refused."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+
+from ddpo.algorithms import Algorithm
+from ddpo.batching import BatchPlan, plan_batches
+from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from ddpo.config import Config, config_tree
+from ddpo.distributed import die_with_launcher, on_main, start_accelerator
+from ddpo.metrics import MetricsLog
+from ddpo.policies import build_policy
+from ddpo.prompts import PromptSet, load_prompts
+from ddpo.run_folder import RunFolder
+from ddpo.scoring import Scorer
+from ddpo.state import TrainState
+from ddpo.trajectory import Policy
+
+LR_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+@dataclass
+class Run:
+    """The parts of a run, on one process."""
+
+    config: Config
+    accelerator: Accelerator
+    plan: BatchPlan
+    prompts: PromptSet
+    heldout: PromptSet
+    scorer: Scorer
+    folder: RunFolder
+    metrics: MetricsLog
+    state: TrainState
+    residual_checked: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """The policy being trained."""
+        return self.state.policy
+
+    def say(self, message: str) -> None:
+        """One line to the user, from the main process."""
+        if self.accelerator.is_main_process:
+            print(message, file=sys.stderr, flush=True)
+
+    def save(self) -> None:
+        """Write a checkpoint of the state as it is, unless there is one."""
+        iteration, checkpoint = self.state.iteration, self.state.checkpoint()
+        on_main(
+            self.accelerator,
+            lambda: save_checkpoint(
+                self.folder.checkpoints, iteration, checkpoint, keep=self.config.checkpoint.keep
+            ),
+        )
+
+
+def prepare_run(config: Config, *, resume: bool) -> Run:
+    """Check everything that can be checked, load the model, and open the run folder last.
+
+    Raises:
+        UserError: anything that makes the run impossible; nothing has been written then.
+    """
+    die_with_launcher()
+    accelerator = start_accelerator(config)
+    plan = plan_batches(config, accelerator.num_processes)
+    prompts = load_prompts(config.prompts)
+    heldout = load_prompts(config.evaluation.prompts or config.prompts)
+    scorer = Scorer(config, accelerator, prompts)
+    set_seed(config.seed)
+    policy = build_policy(config, accelerator.device, accelerator.mixed_precision)
+    state = _train_state(config, accelerator, policy)
+    folder = on_main(
+        accelerator, lambda: RunFolder.reopen(config) if resume else RunFolder.create(config)
+    )
+    set_seed(config.seed, device_specific=True)
+    metrics = MetricsLog(folder.metrics)
+    run = Run(config, accelerator, plan, prompts, heldout, scorer, folder, metrics, state)
+    run.say(plan.describe())
+    if resume:
+        _restore(run)
+    if config.tracker != "none":
+        accelerator.init_trackers(config.name, config=_flat(config_tree(config)))
+    return run
+
+
+def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> TrainState:
+    """Optimizer, schedule, average and algorithm around a policy; its network goes behind
+    accelerate's wrapper.
+    """
+    train = config.train
+    parameters = [p for p in policy.network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, train.learning_rate, betas=train.betas, weight_decay=train.weight_decay
+    )
+    schedule = get_scheduler(
+        LR_SCHEDULES[train.lr_schedule],
+        optimizer,
+        num_warmup_steps=train.warmup_updates,
+        num_training_steps=train.iterations * train.updates_per_iteration,
+    )
+    ema = EMAModel(parameters, decay=train.ema_decay) if train.ema_decay else None
+    policy.network, prepared = accelerator.prepare(policy.network, optimizer)
+    algorithm = Algorithm(config.algorithm, policy.action_dimensions)
+    return TrainState(policy, prepared, schedule, ema, algorithm, accelerator)
+
+
+def _restore(run: Run) -> None:
+    """Go back to the newest whole checkpoint, or to the beginning where there is none."""
+    path = on_main(run.accelerator, lambda: find_checkpoint(run.folder.checkpoints, run.say))
+    if path is None:
+        run.say(f"no whole checkpoint in {run.folder.checkpoints}: starting from the beginning")
+    else:
+        run.state.restore(load_checkpoint(path))
+        run.say(f"resumed after iteration {run.state.iteration} from {path}")
+    on_main(run.accelerator, lambda: run.metrics.keep_until(run.state.iteration if path else -1))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`section.key` → value, in the types that trackers accept."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat

@@ -1,0 +1,169 @@
+"""All that a run is between two iterations, and its form in a checkpoint."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from ddpo.algorithms import Algorithm
+from ddpo.checkpoint import Checkpoint
+from ddpo.trajectory import Policy
+
+
+@dataclass
+class TrainState:
+    """What changes while a run goes on, and is therefore saved.
+
+    Attributes:
+        iteration: the last one that is complete.
+        samples_seen: samples trained on so far, over all processes.
+        network_passes: samples' worth of passes so far, over all processes, evaluation not counted.
+    """
+
+    policy: Policy
+    optimizer: Any
+    schedule: Any
+    ema: EMAModel | None
+    algorithm: Algorithm
+    accelerator: Accelerator
+    iteration: int = 0
+    samples_seen: int = 0
+    network_passes: int = 0
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimizer trains."""
+        return [p for p in self.policy.network.parameters() if p.requires_grad]
+
+    @contextmanager
+    def averaged_weights(self):
+        """Inside, the policy bears the moving average of its weights, if one is kept."""
+        if self.ema is None:
+            yield
+            return
+        self.ema.store(self.parameters)
+        self.ema.copy_to(self.parameters)
+        try:
+            yield
+        finally:
+            self.ema.restore(self.parameters)
+
+    def checkpoint(self) -> Checkpoint:
+        """The whole state, of all processes. A collective: every process calls it, the main one
+        writes the result.
+        """
+        tensors, optimizer = _flat_optimizer(self.optimizer.state_dict())
+        random_tensors, random_plain = _gathered_random_states()
+        ema = {} if self.ema is None else _numbered(self.ema.shadow_params)
+        scaler = self.accelerator.scaler
+        return Checkpoint(
+            tensors={
+                "weights": self.policy.trained_state(),
+                "optimizer": tensors,
+                "ema": ema,
+                "random_states": random_tensors,
+            },
+            state={
+                "iteration": self.iteration,
+                "samples_seen": self.samples_seen,
+                "network_passes": self.network_passes,
+                "optimizer": optimizer,
+                "schedule": self.schedule.state_dict(),
+                "ema_step": None if self.ema is None else self.ema.optimization_step,
+                "algorithm": self.algorithm.state_dict(),
+                "scaler": None if scaler is None else scaler.state_dict(),
+                "random_states": random_plain,
+                "processes": self.accelerator.num_processes,
+            },
+        )
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Continue from a checkpoint as if nothing had happened in between."""
+        state = saved.state
+        self.policy.load_trained_state(saved.tensors["weights"])
+        self.optimizer.load_state_dict(
+            _nested_optimizer(saved.tensors["optimizer"], state["optimizer"])
+        )
+        self.schedule.load_state_dict(state["schedule"])
+        if self.ema is not None:
+            self.ema.optimization_step = state["ema_step"]
+            for index, shadow in enumerate(self.ema.shadow_params):
+                shadow.copy_(saved.tensors["ema"][str(index)])
+        self.algorithm.load_state_dict(state["algorithm"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        process = self.accelerator.process_index % state["processes"]
+        _set_random_states(
+            saved.tensors["random_states"], state["random_states"][str(process)], process
+        )
+        self.iteration = state["iteration"]
+        self.samples_seen = state["samples_seen"]
+        self.network_passes = state["network_passes"]
+
+
+def _numbered(tensors: list[Tensor]) -> dict[str, Tensor]:
+    return {str(index): tensor for index, tensor in enumerate(tensors)}
+
+
+def _flat_optimizer(state: dict[str, Any]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """An optimizer's tensors as `<parameter>.<name>`, and its groups as plain JSON."""
+    tensors = {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state["state"].items()
+        for name, value in values.items()
+    }
+    return tensors, state["param_groups"]
+
+
+def _nested_optimizer(
+    tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The inverse of `_flat_optimizer`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    return {"state": state, "param_groups": groups}
+
+
+def _gathered_random_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Every process's random states: bulk as tensors, the rest as plain JSON, both keyed by
+    process.
+    """
+    name, keys, *position = np.random.get_state()
+    mine = {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": torch.from_numpy(np.array(keys)),
+        "plain": {"numpy": [name, *position], "python": random.getstate()},
+    }
+    everyone = gather_object([mine])
+    tensors: dict[str, Tensor] = {}
+    for rank, states in enumerate(everyone):
+        tensors[f"{rank}.torch"], tensors[f"{rank}.numpy"] = states["torch"], states["numpy"]
+        tensors |= {f"{rank}.cuda.{i}": state for i, state in enumerate(states["cuda"])}
+    return tensors, {str(rank): states["plain"] for rank, states in enumerate(everyone)}
+
+
+def _set_random_states(
+    tensors: Mapping[str, Tensor], plain: Mapping[str, Any], process: int
+) -> None:
+    """The inverse of `_gathered_random_states`, for one of its processes."""
+    torch.set_rng_state(tensors[f"{process}.torch"])
+    cuda = [tensors[key] for key in sorted(tensors) if key.startswith(f"{process}.cuda.")]
+    if cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(cuda)
+    name, *position = plain["numpy"]
+    np.random.set_state((name, tensors[f"{process}.numpy"].numpy(), *position))
+    version, words, gauss = plain["python"]
+    random.setstate((version, tuple(words), gauss))

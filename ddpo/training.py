@@ -1,0 +1,193 @@
+"""The loop: sample, score, compare, update; evaluate, save, and stop where nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ddpo.checkpoint import write_folder
+from ddpo.collection import collect, iteration_rows
+from ddpo.config import Config
+from ddpo.distributed import on_main, summed
+from ddpo.errors import Interrupted, RunError
+from ddpo.evaluation import evaluate, finite_mean
+from ddpo.gallery import write_gallery
+from ddpo.metrics import Row
+from ddpo.progress import progress
+from ddpo.randomness import RowGenerator
+from ddpo.run import Run, prepare_run
+from ddpo.scoring import Scores, settle_failures
+from ddpo.stopping import StopRequest
+from ddpo.trajectory import Trajectory
+from ddpo.update import update_policy
+
+
+def train(config: Config, *, resume: bool = False) -> Path:
+    """Train a policy towards its rewards; returns the run folder.
+
+    Args:
+        config: what to do.
+        resume: continue the run in its folder from the newest whole checkpoint, as if nothing had
+            happened.
+
+    Raises:
+        UserError: the run is impossible as configured.
+        RunError: it had to stop; its last complete iteration is saved.
+        Interrupted: SIGTERM or SIGINT; likewise.
+    """
+    run = prepare_run(config, resume=resume)
+    try:
+        with StopRequest(run.accelerator) as stop, _bar(run) as bar:
+            if run.state.iteration == 0:
+                on_main(run.accelerator, lambda: run.metrics.keep_until(-1))
+                _record(run, evaluate(run))
+            while run.state.iteration < config.train.iterations:
+                row = iterate(run, stop)
+                state_due = _due(run, config.checkpoint.every)
+                if _due(run, config.evaluation.every):
+                    row |= evaluate(run)
+                _record(run, row)
+                if state_due:
+                    run.save()
+                _show(bar, row)
+                _stop_if_asked(run, stop)
+        _finish(run)
+    except RunError as error:
+        run.save()
+        raise RunError(
+            f"{error}\nsaved after iteration {run.state.iteration}: {_how_to_resume(run)}"
+        ) from error
+    finally:
+        run.accelerator.end_training()
+    return run.folder.path
+
+
+def iterate(run: Run, stop: StopRequest) -> Row:
+    """One sample-score-train round; returns its metrics."""
+    start = time.perf_counter()
+    passes = run.policy.network_passes
+    trajectory = _sample(run, stop)
+    sampled = time.perf_counter()
+    scores = run.scorer.score(trajectory)
+    scored = time.perf_counter()
+    prompts, advantages, keep = _compare(run, trajectory, scores)
+    measured = update_policy(run, trajectory.without_outputs(), advantages, keep)
+    updated = time.perf_counter()
+    state = run.state
+    made = torch.tensor(run.policy.network_passes - passes, device=run.accelerator.device)
+    state.iteration += 1
+    state.samples_seen += len(prompts)
+    state.network_passes += int(summed(run.accelerator, made))
+    state.algorithm.after_iteration(measured.get("policy/kl"), len(prompts))
+    return {
+        "iteration": state.iteration,
+        **_reward_metrics(scores),
+        **measured,
+        "policy/kl_coef": state.algorithm.kl_coef,
+        "learning_rate": state.schedule.get_last_lr()[0],
+        "time/sample": sampled - start,
+        "time/reward": scored - sampled,
+        "time/update": updated - scored,
+        "samples_seen": state.samples_seen,
+        "network_passes": state.network_passes,
+    }
+
+
+def _sample(run: Run, stop: StopRequest) -> Trajectory:
+    """This process's samples of the next iteration. Until they are all there, nothing has "
+    "changed.
+    """
+    iteration = run.state.iteration + 1
+    rows = iteration_rows(run.config, run.plan, run.prompts, iteration)
+    mine = run.plan.rows_of(run.accelerator.process_index)
+    generator = RowGenerator(run.config.seed, iteration, tuple(rows[mine]))
+    return collect(
+        run.policy,
+        run.prompts,
+        generator,
+        batch=run.plan.sample_batch,
+        between=lambda: _stop_if_asked(run, stop),
+    )
+
+
+def _compare(
+    run: Run, trajectory: Trajectory, scores: Scores
+) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """All prompts of the iteration, and the advantages and mask of this process's samples.
+
+    Advantages are computed over the samples of all processes, on each of them alike.
+    """
+    rows = iteration_rows(run.config, run.plan, run.prompts, run.state.iteration + 1)
+    prompts, _ = run.prompts.rows([prompt for prompt, _ in rows])
+    rewards, keep = settle_failures(scores, run.config.reward_failures)
+    advantages = run.state.algorithm.advantages(prompts, rewards, keep)
+    mine = run.plan.rows_of(run.accelerator.process_index)
+    return prompts, advantages[mine], keep[mine]
+
+
+def _reward_metrics(scores: Scores) -> Row:
+    """Means over what could be scored, and the spread of what is optimised."""
+    finite = scores.rewards[scores.rewards.isfinite()]
+    row: Row = {"reward/mean": finite_mean(finite), "reward/std": float(finite.std(correction=0))}
+    row |= {f"reward/{name}": finite_mean(part) for name, part in scores.parts.items()}
+    row |= {f"watch/{name}": finite_mean(part) for name, part in scores.watch.items()}
+    row["reward/failed"] = len(scores.rewards) - len(finite)
+    return row
+
+
+def _due(run: Run, every: int) -> bool:
+    """Whether something happens after this iteration; the last one is always due."""
+    iteration = run.state.iteration
+    return iteration % every == 0 or iteration == run.config.train.iterations
+
+
+def _record(run: Run, row: Row) -> None:
+    """Write metrics to the run folder, and to the tracker."""
+    row = {"iteration": run.state.iteration, **row}
+    on_main(run.accelerator, lambda: run.metrics.append(row))
+    run.accelerator.log(row, step=run.state.iteration)
+
+
+def _stop_if_asked(run: Run, stop: StopRequest) -> None:
+    """Save and leave if any process was told to stop.
+
+    Raises:
+        Interrupted: after the state was saved.
+    """
+    if signal_number := stop.agreed():
+        run.save()
+        where = f"stopped by a signal after iteration {run.state.iteration}, which is saved"
+        raise Interrupted(f"{where}: {_how_to_resume(run)}", signal_number)
+
+
+def _how_to_resume(run: Run) -> str:
+    return f"continue with `ddpo train {run.folder.config} --resume`"
+
+
+def _finish(run: Run) -> None:
+    """Write the model in its home library's format, and the gallery."""
+
+    def write() -> None:
+        with run.state.averaged_weights():
+            write_folder(run.folder.final, run.policy.save_pretrained)
+        write_gallery(run.folder.path)
+
+    on_main(run.accelerator, write)
+    run.say(f"finished: {run.folder.final} and {run.folder.path / 'gallery' / 'index.html'}")
+
+
+def _bar(run: Run):
+    """The progress bar of a run."""
+    return progress(
+        run.config.train.iterations, run.state.iteration, shown=run.accelerator.is_main_process
+    )
+
+
+def _show(bar: tqdm, row: Row) -> None:
+    """Advance the bar by an iteration, with its mean reward."""
+    mean = row["reward/mean"]
+    bar.set_postfix_str("no reward" if mean is None else f"reward {mean:.4g}", refresh=False)
+    bar.update()

@@ -1,0 +1,166 @@
+"""What a chain is: `Trajectory`, the finished chains of one batch, and `Policy`, what makes and
+re-scores them.
+
+Everything after the model sees only these. A denoising chain and a token chain differ behind
+`Policy` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ddpo.randomness import RowGenerator
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Finished chains of B samples with A actions each. Holds no graph.
+
+    Attributes:
+        prompts: what conditioned each chain, length B.
+        log_probs: `[B, A]` fp32, of each action under the policy that sampled it.
+        mask: `[B, A]` fp32, 1 where an action counts.
+        record: tensors `[B, ...]` that the policy needs to score the actions again.
+        outputs: what a reward sees: images `[B, 3, H, W]` in [0, 1], or B texts; None once they
+            were scored.
+        columns: the prompts' dataset columns, each of length B.
+    """
+
+    prompts: list[str]
+    log_probs: Float[Tensor, "b a"]
+    mask: Float[Tensor, "b a"]
+    record: dict[str, Tensor]
+    outputs: Tensor | list[str] | None
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse parts of different lengths, and a graph."""
+        parts = [self.prompts, self.log_probs, self.mask, *self.record.values()]
+        parts += [*self.columns.values(), *([] if self.outputs is None else [self.outputs])]
+        if any(len(part) != len(self.prompts) for part in parts):
+            raise ValueError(f"a trajectory's parts differ in length: {[len(p) for p in parts]}")
+        if any(
+            tensor.requires_grad for tensor in (self.log_probs, self.mask, *self.record.values())
+        ):
+            raise ValueError("a trajectory never holds a graph: detach its tensors")
+
+    def __len__(self) -> int:
+        """B, the number of samples."""
+        return len(self.prompts)
+
+    def __getitem__(self, rows: slice | Int[Tensor, " n"]) -> Trajectory:
+        """The chains of some rows, given as a slice or as indices."""
+        return Trajectory(
+            prompts=_take(self.prompts, rows),
+            log_probs=self.log_probs[rows],
+            mask=self.mask[rows],
+            record={name: tensor[rows] for name, tensor in self.record.items()},
+            outputs=None if self.outputs is None else _take(self.outputs, rows),
+            columns={name: _take(column, rows) for name, column in self.columns.items()},
+        )
+
+    def to(self, device: torch.device | str) -> Trajectory:
+        """The same chains with every tensor on `device`."""
+        return replace(
+            self,
+            log_probs=self.log_probs.to(device),
+            mask=self.mask.to(device),
+            record={name: tensor.to(device) for name, tensor in self.record.items()},
+            outputs=self.outputs.to(device) if isinstance(self.outputs, Tensor) else self.outputs,
+        )
+
+    def without_outputs(self) -> Trajectory:
+        """The same chains, their outputs let go: after scoring nothing needs them."""
+        return replace(self, outputs=None)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
+        """One trajectory of all rows, in order. `parts` holds at least one."""
+        outputs = [part.outputs for part in parts]
+        tensors = [output for output in outputs if isinstance(output, Tensor)]
+        texts = [text for output in outputs if isinstance(output, list) for text in output]
+        return Trajectory(
+            prompts=[prompt for part in parts for prompt in part.prompts],
+            log_probs=torch.cat([part.log_probs for part in parts]),
+            mask=torch.cat([part.mask for part in parts]),
+            record={k: torch.cat([part.record[k] for part in parts]) for k in parts[0].record},
+            outputs=torch.cat(tensors) if tensors else (texts or None),
+            columns={k: [v for part in parts for v in part.columns[k]] for k in parts[0].columns},
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Some actions scored again, with gradients.
+
+    Attributes:
+        log_probs: `[b, a]` fp32 under the policy as it is now.
+        kl: `[b, a]` to the reference policy, in nats per action (image: mean over latent
+            dimensions); None unless asked.
+        entropy: `[b, a]` nats, where the policy can tell.
+        values: `[b, a]`, where the policy has a critic.
+    """
+
+    log_probs: Float[Tensor, "b a"]
+    kl: Float[Tensor, "b a"] | None = None
+    entropy: Float[Tensor, "b a"] | None = None
+    values: Float[Tensor, "b a"] | None = None
+
+
+class Policy(Protocol):
+    """A generative model whose chain is a Markov decision process.
+
+    On-policy and before any update, `evaluate` returns the `log_probs` that `sample` stored.
+
+    Attributes:
+        network: what is trained. The loop replaces it by its distributed wrapper, and every pass
+            goes through it.
+        network_passes: how many samples' worth of forward passes of the network were made so far,
+            on this process.
+    """
+
+    network: nn.Module
+    network_passes: int
+
+    @property
+    def action_dimensions(self) -> int:
+        """How many dimensions `log_prob` is a mean over: latent dimensions, or 1 for tokens."""
+        ...
+
+    def sample(self, prompts: Sequence[str], generator: RowGenerator) -> Trajectory:
+        """Run the chain once per prompt, without gradients, drawing noise from `generator`."""
+        ...
+
+    def evaluate(
+        self, trajectory: Trajectory, actions: Int[Tensor, " a"], *, with_kl: bool = False
+    ) -> Evaluation:
+        """Score these columns of the trajectory's actions again, with gradients, in one network
+        pass.
+        """
+        ...
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Names and tensors of what is trained."""
+        ...
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Replace what is trained by a state that `trained_state` gave."""
+        ...
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the model (or its adapter) in the form that its home library loads."""
+        ...
+
+
+def _take(values: Any, rows: slice | Tensor) -> Any:
+    """Rows of a tensor or of a list."""
+    if isinstance(values, Tensor) or isinstance(rows, slice):
+        return values[rows]
+    return [values[row] for row in rows.tolist()]

@@ -1,0 +1,160 @@
+"""The training stage: from trajectories and advantages to optimizer steps.
+
+Losses are sums divided by the global count of actions, so the gradient of an update is the same
+however the samples are cut into micro-batches, however many actions share a network pass, and
+however many processes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ddpo.algorithms import on_policy_residual
+from ddpo.batching import BatchPlan
+from ddpo.distributed import largest, summed
+from ddpo.errors import UserError
+from ddpo.run import Run
+from ddpo.trajectory import Trajectory
+
+RESIDUAL_SHARE = 0.1
+"""Largest share of the clip range that the on-policy residual may use up."""
+
+
+@dataclass
+class Measured:
+    """Sums over the actions of an iteration's updates, on this process.
+
+    Attributes:
+        sums: by metric name.
+        actions: how many actions counted, over all processes.
+        grad_norm: sum over updates of the norm before clipping.
+        residual: largest |log-ratio| of the first update, before anything changed.
+        updates: how many were made.
+    """
+
+    sums: dict[str, Tensor]
+    actions: Tensor
+    grad_norm: Tensor
+    residual: Tensor
+    updates: int = 0
+
+    def row(self, run: Run) -> dict[str, float]:
+        """The means over all processes. A collective, and the only host synchronisation of the
+        stage.
+        """
+        stacked = torch.stack([*self.sums.values()])
+        means = (summed(run.accelerator, stacked) / self.actions).tolist()
+        row = dict(zip(self.sums, means, strict=True))
+        row["policy/grad_norm"] = float(self.grad_norm) / self.updates
+        row["policy/ratio_residual"] = largest(run.accelerator, self.residual)
+        return row
+
+
+def update_policy(
+    run: Run, trajectory: Trajectory, advantages: Float[Tensor, " b"], keep: Float[Tensor, " b"]
+) -> dict[str, float]:
+    """All updates of one iteration; returns their metrics.
+
+    Args:
+        run: the run.
+        trajectory: this process's samples.
+        advantages: of these samples.
+        keep: 1 where a sample counts, 0 where it was dropped.
+
+    Raises:
+        UserError: in the first update of a launch, if the policy does not reproduce the log-probs
+            it sampled with.
+    """
+    zero = torch.zeros((), device=trajectory.mask.device)
+    measured = Measured({}, zero, zero, zero)
+    for index in range(run.plan.updates):
+        rows = torch.arange(index, len(trajectory), run.plan.updates)
+        parts = (trajectory[rows], advantages[rows], keep[rows])
+        accumulate_gradients(run, *parts, measured, first=index == 0)
+        _step(run, measured)
+    return measured.row(run)
+
+
+def accumulate_gradients(
+    run: Run,
+    trajectory: Trajectory,
+    advantages: Float[Tensor, " b"],
+    keep: Float[Tensor, " b"],
+    measured: Measured,
+    *,
+    first: bool,
+) -> None:
+    """The gradient of one update, micro-batch by micro-batch; processes average it in the last "
+    "one.
+    """
+    accelerator, policy, algorithm = run.accelerator, run.policy, run.state.algorithm
+    device = trajectory.mask.device
+    counted = trajectory.mask * keep.to(device)[:, None]
+    actions = summed(accelerator, counted.sum()).clamp(min=1)
+    measured.actions = measured.actions + actions
+    passes = list(network_passes(run.plan, trajectory))
+    for number, (rows, columns) in enumerate(passes):
+        part, mask = trajectory[rows], counted[rows][:, columns]
+        old_log_probs = part.log_probs[:, columns]
+        with accelerator.no_sync(policy.network) if number < len(passes) - 1 else nullcontext():
+            evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
+            advantage = advantages[rows].to(device)[:, None]
+            losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
+            # the wrapper averages over processes what must be summed
+            accelerator.backward(losses.loss.sum() * (accelerator.num_processes / actions))
+        for name, values in losses.statistics.items():
+            measured.sums[name] = measured.sums.get(name, 0) + values.sum()
+        if first:
+            residual = on_policy_residual(evaluation, old_log_probs, mask)
+            measured.residual = torch.maximum(measured.residual, residual)
+    if first and not run.residual_checked:
+        check_residual(run, largest(run.accelerator, measured.residual))
+
+
+def network_passes(
+    plan: BatchPlan, trajectory: Trajectory
+) -> Iterator[tuple[slice, Int[Tensor, " a"]]]:
+    """Which rows and which actions share a network pass. Actions that no chain has are left out."""
+    active = trajectory.mask.any(0).nonzero().flatten().cpu()
+    for start in range(0, len(trajectory), plan.micro_batch):
+        for columns in active.split(plan.actions_per_pass):
+            yield slice(start, start + plan.micro_batch), columns
+
+
+def check_residual(run: Run, residual: float) -> None:
+    """Refuse to train a policy whose on-policy ratio is not 1.
+
+    Raises:
+        UserError: the residual exceeds a tenth of the clip range.
+    """
+    run.residual_checked = True
+    clip_range = run.state.algorithm.clip_range
+    run.say(f"on-policy residual of the log-ratio: {residual:.2e}")
+    if clip_range is not None and not residual <= RESIDUAL_SHARE * clip_range:
+        raise UserError(
+            f"the policy does not reproduce its own log-probs: residual {residual:.2e} against a "
+            f"clip range of "
+            f"{clip_range:.2e}; set train.mixed_precision: no (or fp16 instead of bf16), or widen "
+            f"algorithm.clip_range"
+        )
+
+
+def _step(run: Run, measured: Measured) -> None:
+    """One optimizer step on the accumulated gradient."""
+    state = run.state
+    norm = run.accelerator.clip_grad_norm_(state.parameters, run.config.train.max_grad_norm)
+    state.optimizer.step()
+    if not run.accelerator.optimizer_step_was_skipped:
+        state.schedule.step()
+        if state.ema is not None:
+            state.ema.step(state.parameters)
+    state.optimizer.zero_grad(set_to_none=True)
+    assert isinstance(norm, Tensor)
+    measured.grad_norm = measured.grad_norm + norm.detach()
+    measured.updates += 1

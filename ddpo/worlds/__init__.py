@@ -1,0 +1,1 @@
+"""Embedded worlds: offline tasks with data, tiny trained weights and an exact verifier."""

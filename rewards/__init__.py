@@ -1,0 +1,14 @@
+"""Rewards: named functions that give every sample a number, where higher is better.
+
+Importing this package, and listing what it knows, loads no model and no tensor library.
+
+    import rewards
+
+    compressible = rewards.make("jpeg_compressibility", quality=90)
+    kilobytes = compressible(images, prompts)
+"""
+
+from rewards.errors import RewardError
+from rewards.registry import Definition, definition, make, names, reward
+
+__all__ = ["Definition", "RewardError", "definition", "make", "names", "reward"]

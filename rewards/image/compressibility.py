@@ -1,0 +1,54 @@
+"""How small, or how large, an image is as a JPEG file: Black et al., 2023 (DDPO), section 5.1.
+
+Sizes are in kB of 1000 bytes, at JPEG quality 95 unless said, as in the published results.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from math import inf
+from typing import Annotated
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from rewards.registry import reward
+
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+@reward("jpeg_compressibility", modality="image", range=(-inf, 0.0), unit="kB")
+def jpeg_compressibility(
+    images: Float[Tensor, "b 3 h w"], prompts: Sequence[str], *, quality: Quality = 95
+) -> Float[Tensor, " b"]:
+    """Minus the size of the image as a JPEG file: smooth images score high."""
+    return -jpeg_kilobytes(images, quality)
+
+
+@reward("jpeg_incompressibility", modality="image", range=(0.0, inf), unit="kB")
+def jpeg_incompressibility(
+    images: Float[Tensor, "b 3 h w"], prompts: Sequence[str], *, quality: Quality = 95
+) -> Float[Tensor, " b"]:
+    """The size of the image as a JPEG file: detailed images score high."""
+    return jpeg_kilobytes(images, quality)
+
+
+def jpeg_kilobytes(images: Float[Tensor, "b 3 h w"], quality: int) -> Float[Tensor, " b"]:
+    """The size in kB (1000 bytes) of each image, encoded by Pillow at `quality` from 1 to 100."""
+    pixels = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    arrays = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    # Pillow lets go of the interpreter's lock while it encodes, so threads run in parallel.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sizes = list(pool.map(partial(_jpeg_bytes, quality=quality), arrays))
+    return torch.tensor(sizes, dtype=torch.float32) / 1000
+
+
+def _jpeg_bytes(pixels, quality: int) -> int:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return buffer.tell()

@@ -1,0 +1,80 @@
+"""Options of a reward: read from its signature, checked by declared type, and bound."""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from rewards.errors import RewardError, did_you_mean, one_line
+from rewards.registry import Definition
+
+
+def options_of(definition: Definition) -> dict[str, inspect.Parameter]:
+    """The options a reward takes, with resolved annotations, in the order of its signature."""
+    factory = definition.factory
+    is_class = inspect.isclass(factory)
+    types = typing.get_type_hints(factory.__init__ if is_class else factory, include_extras=True)
+    kinds = {inspect.Parameter.KEYWORD_ONLY}
+    if is_class:
+        kinds.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {
+        name: parameter.replace(annotation=types.get(name, Any))
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind in kinds and (is_class or name not in definition.columns)
+    }
+
+
+def check(definition: Definition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with values of their declared types: "95" becomes 95 for an `int`.
+
+    Raises:
+        RewardError: every unknown, missing and bad option, in one line.
+    """
+    declared = options_of(definition)
+    problems = [
+        f"unknown option '{name}'{did_you_mean(name, declared) or '.'} Known: {_list(declared)}"
+        for name in options
+        if name not in declared
+    ]
+    checked = {}
+    for name, parameter in declared.items():
+        if name not in options:
+            if parameter.default is parameter.empty:
+                problems.append(f"option '{name}' is required")
+            continue
+        try:
+            checked[name] = TypeAdapter(parameter.annotation).validate_python(options[name])
+        except ValidationError as error:
+            problems.append(f"{name}={options[name]!r}: {error.errors()[0]['msg']}")
+        except PydanticUserError:
+            problems.append(f"option '{name}' has a type that cannot be checked: use a plain one")
+    if problems:
+        raise RewardError(f"reward '{definition.name}': {'; '.join(problems)}")
+    return checked
+
+
+def build(definition: Definition, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """The callable `(samples, prompts, **columns)` with checked options: an instance or a partial.
+
+    Raises:
+        RewardError: an option is bad, or the class could not be built.
+    """
+    checked, factory = check(definition, options), definition.factory
+    if not isinstance(factory, type):
+        return functools.partial(factory, **checked)
+    try:
+        return typing.cast(Callable[..., Any], factory(**checked))
+    except RewardError:
+        raise
+    # The author's code may raise anything; the user needs the name of the reward.
+    except Exception as error:
+        message = f"reward '{definition.name}' cannot be made: {one_line(error)}"
+        raise RewardError(message) from error
+
+
+def _list(declared: Mapping[str, Any]) -> str:
+    return ", ".join(declared) or "none"

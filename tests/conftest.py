@@ -1,0 +1,33 @@
+"""What all tests share: shapes and types are checked at run time, the hub is out of reach, and models are made here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors; and other tests run processes of their own
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["ddpo", "rewards"], "beartype.beartype")
+
+import pytest
+import torch
+
+from tests.support.pipelines import tiny_stable_diffusion
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an SD-1.5-shaped pipeline of random weights."""
+    return tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_v_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with v-prediction, as SD 2.1."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-v"
+    return tiny_stable_diffusion(folder, prediction_type="v_prediction")
