@@ -116,7 +116,7 @@ class Reward:
             result = self._function(batch.samples, batch.prompts, **batch.columns)
         # A reward is foreign code: whatever it raises becomes a failure that names the prompt.
         except Exception as error:
-            if size == 1:
+            if size == 1 or self.definition.group:
                 return torch.full((size,), torch.nan), dict.fromkeys(range(size), one_line(error))
             return self._call_rows(batch, error)
         return self._numbers(result, batch.prompts), {}
@@ -190,11 +190,20 @@ def _image_problem(samples: Any) -> str:
         return f"scores images [B, 3, H, W], not {shape}"
     if not samples.is_floating_point():
         return f"scores floating-point images in [0, 1], not {samples.dtype}"
-    if samples.numel():
-        low, high = (bound.item() for bound in samples.detach().nan_to_num(0, 0, 0).aminmax())
-        if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
-            return f"scores images in [0, 1], not in [{low:.3g}, {high:.3g}]"
+    if 0 in samples.shape[2:]:
+        return f"scores images with pixels, not {list(samples.shape)}"
+    low, high, finite = _bounds(samples)
+    if finite.any():
+        lowest, highest = low[finite].min().item(), high[finite].max().item()
+        if lowest < -PIXEL_TOLERANCE or highest > 1 + PIXEL_TOLERANCE:
+            return f"scores images in [0, 1], not in [{lowest:.3g}, {highest:.3g}]"
     return ""
+
+
+def _bounds(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The lowest and highest value of each image, and whether all its values are finite."""
+    low, high = images.detach().flatten(1).aminmax(dim=1)
+    return low, high, low.isfinite() & high.isfinite()
 
 
 def _text_problem(samples: Any) -> str:
@@ -208,5 +217,5 @@ def _unusable(samples: Any) -> dict[int, str]:
     """Rows whose image is not finite: a diverged model must not earn a number for its garbage."""
     if not isinstance(samples, Tensor):
         return {}
-    finite = samples.detach().isfinite().flatten(1).all(dim=1)
+    _, _, finite = _bounds(samples)
     return dict.fromkeys((~finite).nonzero().flatten().tolist(), "the image is not finite")

@@ -1,4 +1,4 @@
-"""What all tests share: shapes and types are checked at run time, the hub is out of reach, and models are made here."""
+"""What all tests share: shapes checked at run time, no hub, and models made here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors; and other tests run processes of their own
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tensors are small, and so are the machines
 
 from jaxtyping import install_import_hook
 

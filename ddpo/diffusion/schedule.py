@@ -49,8 +49,8 @@ class DdimSchedule:
 
     def transition(
         self,
-        latents: Float[Tensor, b * latent],
-        output: Float[Tensor, b * latent],
+        latents: Latents,
+        output: Latents,
         steps: Int[Tensor, " b"],
     ) -> Gaussian:
         """The Gaussian over next latents, each row at its own step index."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ddpo.gallery.formatting import decimals_for, escape, number, shorten
@@ -173,7 +174,7 @@ def _readouts(series: Sequence[Series], frame: Frame) -> Iterable[str]:
             values.setdefault(x, []).append(f"{line.label} {number(y, decimals_for([y]))}")
     shown = evenly_spaced(sorted(values), MAX_READOUTS)
     centres = [frame.x.at(x) for x in shown]
-    middles = [(a + b) / 2 for a, b in zip(centres, centres[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in pairwise(centres)]
     starts, ends = [LEFT, *middles], [*middles, RIGHT]
     for x, start, centre, end in zip(shown, starts, centres, ends, strict=True):
         text = f"iteration {number(x, 0)}: {', '.join(values[x])}"

@@ -99,7 +99,7 @@ def _row(prompt: str, index: int, columns: Columns) -> str:
 
 
 def _sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
-    """Return the sample of a row, or None where the folder is unfinished or holds another prompt."""
+    """Return the sample of a row; None if it is not there yet, or is of another prompt."""
     if index >= len(group.samples) or group.samples[index].prompt != prompt:
         return None
     return group.samples[index]

@@ -201,8 +201,9 @@ def _numbers(values: object) -> Mapping[str, float | None]:
 
 
 def _finite(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if is_number else None
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def _parse_object(text: str) -> dict[str, Any]:

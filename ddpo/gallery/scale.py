@@ -27,7 +27,7 @@ def widened(low: float, high: float, share: float, alone: float) -> tuple[float,
     return low - share * (high - low), high + share * (high - low)
 
 
-def ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
+def ticks(low: float, high: float, count: int = 6, whole: bool = False) -> list[float]:
     """Return round numbers in `low..high`, a step of 1, 2 or 5 times a power of ten apart.
 
     There are at most `count + 1` of them; with `whole`, all are integers.

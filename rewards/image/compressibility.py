@@ -3,12 +3,12 @@
 Sizes are in kB of 1000 bytes, at JPEG quality 95 unless said, as in the published results.
 """
 
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import inf
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import torch
@@ -40,15 +40,15 @@ def jpeg_incompressibility(
 
 def jpeg_kilobytes(images: Float[Tensor, "b 3 h w"], quality: int) -> Float[Tensor, " b"]:
     """The size in kB (1000 bytes) of each image, encoded by Pillow at `quality` from 1 to 100."""
-    pixels = (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
-    arrays = pixels.permute(0, 2, 3, 1).cpu().numpy()
-    # Pillow lets go of the interpreter's lock while it encodes, so threads run in parallel.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        sizes = list(pool.map(partial(_jpeg_bytes, quality=quality), arrays))
+        sizes = list(pool.map(partial(_jpeg_bytes, quality=quality), images.detach().cpu()))
     return torch.tensor(sizes, dtype=torch.float32) / 1000
 
 
-def _jpeg_bytes(pixels, quality: int) -> int:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return buffer.tell()
+def _jpeg_bytes(image: Float[Tensor, "3 h w"], quality: int) -> int:
+    pixels = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    array = pixels.permute(1, 2, 0).contiguous().numpy()
+    # Pillow lets other threads run while it encodes to a real file, not while it fills a buffer.
+    with TemporaryFile() as file:
+        Image.fromarray(array).save(file, "JPEG", quality=quality)
+        return file.tell()

@@ -15,13 +15,23 @@ CONFIG = """\
 name: {name}
 output_dir: runs
 seed: 0
-policy: {{kind: diffusion, model: shapes, sampler: ddim, num_steps: 20, eta: 1.0, guidance_scale: 3.0}}
+policy:
+  kind: diffusion
+  model: shapes
+  sampler: ddim
+  num_steps: 20
+  eta: 1.0
+  guidance_scale: 3.0
 lora: {{rank: 16}}
 prompts: {{set: shapes}}
 rewards: {{jpeg_compressibility: {{weight: 1.0}}}}
 watch: [shapes_accuracy]
 algorithm: {{kind: ddpo, clip_range: 1.0e-4, advantages: per_prompt, kl_coef: 0.0}}
-train: {{iterations: {iterations}, samples_per_iteration: 128, updates_per_iteration: 2, learning_rate: 3.0e-4}}
+train:
+  iterations: {iterations}
+  samples_per_iteration: 128
+  updates_per_iteration: 2
+  learning_rate: 3.0e-4
 """
 PROMPTS = (
     "a red circle left of a blue square on a gray background",
@@ -60,7 +70,10 @@ def sample(
 
 
 def write_samples(
-    run: Path, iteration: int, entries: list[dict[str, Any]], pictures: list[Image.Image] | None = None
+    run: Path,
+    iteration: int,
+    entries: list[dict[str, Any]],
+    pictures: list[Image.Image] | None = None,
 ) -> Path:
     """Write the pictures and the index of one iteration; plain red pictures unless given."""
     folder = run / "samples" / f"{iteration:06d}"

@@ -52,6 +52,18 @@ def test_resizing_is_antialiased(align, tiny_clip):
     )
 
 
+def test_resizing_does_not_leave_the_range_of_pixels(tiny_clip, images, monkeypatch):
+    reward = clip.ClipAlignment(str(tiny_clip))
+    seen = []
+    normalise = reward.clip.normalise
+    spy = replace(reward.clip, normalise=lambda pixels: normalise(seen.append(pixels) or pixels))
+    monkeypatch.setattr(reward, "clip", spy)
+    edge = torch.zeros(1, 3, 16, 16)
+    edge[..., 8:] = 1
+    reward(edge, ["an edge, which bicubic interpolation overshoots"])
+    assert seen[0].aminmax() == (0.0, 1.0)
+
+
 def test_numbers_do_not_depend_on_the_batch_size(align, tiny_clip, images, prompts):
     small = rewards.make("clip_alignment", model=f"local-dir:{tiny_clip}", batch_size="3")
     assert torch.allclose(small(images, prompts), align(images, prompts), atol=1e-6)
@@ -83,7 +95,9 @@ def test_gradients_flow_to_the_image_only_if_asked(align, tiny_clip, images, pro
     make(images, prompts).sum().backward()
     assert images.grad is not None
     assert (images.grad.flatten(1).norm(dim=1) > 0).all()
-    assert not any(weight.requires_grad for weight in make._function.clip.model.parameters())
+    model = make._function.clip.model
+    assert not model.training
+    assert not any(weight.requires_grad for weight in model.parameters())
 
 
 def test_an_installed_model_is_found_by_name(install, tiny_clip, images, prompts, align):

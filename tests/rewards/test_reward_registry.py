@@ -161,9 +161,10 @@ def test_module_and_attribute_need_no_installation(install, images, prompts):
 def test_a_package_may_export_what_its_module_defines(install):
     install("package_of_red", REDNESS, {})
     install("reexports", "from package_of_red import redness", {"redness": "reexports:redness"})
-    with pytest.raises(RewardError, match="already defined by"):
-        rewards.make("redness")  # another package's module is another place
+    with pytest.raises(RewardError, match="already defined by reexports:redness"):
+        rewards.make("redness")  # the module of another package is another place
     assert registry._same_place("red:redness", "red.image:redness")
+    assert registry._same_place("red.image:redness", "red:redness")
     assert not registry._same_place("red:redness", "reddish:redness")
 
 

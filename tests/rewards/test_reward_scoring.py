@@ -116,6 +116,7 @@ def test_columns_are_passed_if_declared_and_missed_by_name():
         ("image", TEXTS, "not list"),
         ("image", torch.zeros(3, 3, 8, 8, dtype=torch.uint8), r"not torch\.uint8"),
         ("image", torch.full((3, 3, 8, 8), -1.0), r"not in \[-1, -1\]"),
+        ("image", torch.zeros(3, 3, 0, 8), r"with pixels, not \[3, 3, 0, 8\]"),
         ("image", torch.zeros(2, 3, 8, 8), "2 samples and 3 prompts"),
         ("text", "abc", "list of texts, not a str"),
         ("text", [1, 2, 3], "one is a int"),
@@ -132,6 +133,22 @@ def test_an_image_that_is_not_finite_earns_nothing():
     scored = rewards.make("jpeg_compressibility").score(images, PROMPTS)
     assert scored.values.isnan().tolist() == [False, True, True]
     assert {failure.reason for failure in scored.failures} == {"the image is not finite"}
+
+
+def test_a_failure_names_its_row_when_others_were_left_out():
+    def dark(images, prompts):
+        if "third prompt" in prompts:
+            raise ValueError("third")
+        return images.mean(dim=(1, 2, 3))
+
+    images = torch.zeros(3, 3, 8, 8)
+    images[0] = math.nan
+    scored = made(dark, modality="image").score(images, PROMPTS)
+    assert [(failure.row, failure.prompt) for failure in scored.failures] == [
+        (0, "first prompt"),
+        (2, "third prompt"),
+    ]
+    assert scored.values[1].item() == 0.0
 
 
 def test_an_empty_batch_scores_nothing():

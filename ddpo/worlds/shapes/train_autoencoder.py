@@ -48,7 +48,7 @@ def reconstruction_loss(
     return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges
 
 
-def train(folder: Path, minutes: float, batch_size: int = 32, peak_rate: float = 2e-3) -> Path:
+def train(folder: Path, minutes: float, batch_size: int = 16, peak_rate: float = 2e-3) -> Path:
     """Train for so many minutes, then store the latents' scale in the configuration.
 
     Args:

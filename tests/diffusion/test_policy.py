@@ -1,0 +1,162 @@
+"""The denoising chain keeps the contract of a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ddpo.config import Config, decode_config
+from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
+from ddpo.diffusion.schedule import DdimSchedule
+from ddpo.randomness import RowGenerator
+
+PROMPTS = ["a red circle", "a dog", "a red circle"]
+ROWS = RowGenerator(seed=0, iteration=1, rows=((0, 0), (1, 0), (0, 1)))
+
+
+def configured(model: Path, lora: bool = True, kl_coef: float = 0.1, **policy: Any) -> Config:
+    chain = {"kind": "diffusion", "model": str(model), "num_steps": 4, "guidance_scale": 3.0}
+    tree: dict[str, Any] = {
+        "name": "run",
+        "policy": chain | policy,
+        "prompts": {"set": "animals"},
+        "rewards": {"jpeg_compressibility": 1},
+        "algorithm": {"kind": "ddpo", "kl_coef": kl_coef},
+        "train": {"iterations": 1, "samples_per_iteration": 4},
+    }
+    return decode_config(tree | ({"lora": {"rank": 2, "alpha": 4}} if lora else {}))
+
+
+def built(model: Path, **options: Any) -> DiffusionPolicy:
+    torch.manual_seed(0)
+    return build_diffusion_policy(configured(model, **options), torch.device("cpu"), None)
+
+
+def disturb(policy: DiffusionPolicy) -> None:
+    """Move what is trained, as an update would."""
+    torch.manual_seed(1)
+    state = policy.trained_state()
+    policy.load_trained_state({k: v + 0.02 * torch.randn_like(v) for k, v in state.items()})
+
+
+@pytest.fixture(params=["tiny_model", "tiny_v_model"])
+def model(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("lora", [True, False])
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_evaluate_returns_the_log_probs_that_sample_stored(
+    model: Path, lora: bool, guidance_scale: float
+) -> None:
+    policy = built(model, lora=lora, guidance_scale=guidance_scale)
+    disturb(policy)
+    trajectory = policy.sample(PROMPTS, ROWS)
+    evaluation = policy.evaluate(trajectory, torch.arange(4))
+    assert (evaluation.log_probs - trajectory.log_probs).abs().max() <= 1e-6
+    disturb(policy)
+    moved = policy.evaluate(trajectory, torch.arange(4))
+    assert (moved.log_probs - trajectory.log_probs).abs().max() > 1e-4
+
+
+def test_actions_scored_together_are_scored_as_they_are_alone(tiny_model: Path) -> None:
+    policy = built(tiny_model)
+    trajectory = policy.sample(PROMPTS, ROWS)
+    together = policy.evaluate(trajectory, torch.tensor([0, 2, 3])).log_probs
+    alone = [policy.evaluate(trajectory, torch.tensor([a])).log_probs for a in (0, 2, 3)]
+    torch.testing.assert_close(together, torch.cat(alone, 1), rtol=0, atol=1e-6)
+
+
+def test_a_sample_does_not_depend_on_who_else_is_in_the_batch(tiny_model: Path) -> None:
+    policy = built(tiny_model)
+    together = policy.sample(PROMPTS, ROWS)
+    alone = policy.sample(PROMPTS[2:], ROWS[2:3])
+    torch.testing.assert_close(together[2:3].outputs, alone.outputs, rtol=0, atol=1e-5)
+    assert (together[0:1].outputs - alone.outputs).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("lora", [True, False])
+def test_kl_is_to_the_policy_before_training(tiny_model: Path, lora: bool) -> None:
+    policy = built(tiny_model, lora=lora)
+    trajectory = policy.sample(PROMPTS, ROWS)
+    before = policy.evaluate(trajectory, torch.arange(4), with_kl=True).kl
+    assert before is not None
+    assert before.abs().max() <= 1e-10
+    disturb(policy)
+    after = policy.evaluate(trajectory, torch.arange(4), with_kl=True).kl
+    assert after is not None
+    assert (after > 0).all()
+    after.sum().backward()
+    gradients = [p.grad for p in policy.network.parameters() if p.requires_grad]
+    assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_each_distinct_prompt_is_encoded_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = built(tiny_model)
+    encoded: list[str] = []
+    embed = policy.family.embed
+    monkeypatch.setattr(
+        policy.family, "embed", lambda texts: (encoded.extend(texts), embed(texts))[1]
+    )
+    trajectory = policy.sample(PROMPTS, ROWS)
+    policy.evaluate(trajectory, torch.arange(4))
+    assert sorted(encoded) == ["", "a dog", "a red circle"]
+
+
+def test_guidance_is_one_batched_pass(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = built(tiny_model)
+    sizes: list[int] = []
+    predict = policy.family.predict
+    spy = lambda network, x, *rest: (sizes.append(len(x)), predict(network, x, *rest))[1]  # noqa: E731
+    monkeypatch.setattr(policy.family, "predict", spy)
+    policy.sample(PROMPTS, ROWS)
+    assert sizes == [6, 6, 6, 6]
+    assert policy.network_passes == 24
+
+
+def test_a_step_without_noise_is_no_action(tiny_model: Path) -> None:
+    policy = built(tiny_model)
+    policy.family.scheduler.register_to_config(set_alpha_to_one=True)
+    policy.family.scheduler.final_alpha_cumprod = torch.tensor(1.0)
+    policy.schedule = DdimSchedule.from_scheduler(policy.family.scheduler, 4, 1.0)
+    trajectory = policy.sample(PROMPTS, ROWS)
+    assert trajectory.mask.tolist() == [[1, 1, 1, 0]] * 3
+    assert trajectory.log_probs.isfinite().all()
+    assert trajectory.log_probs[:, 3].tolist() == [0, 0, 0]
+
+
+def test_trained_state_is_what_training_changes_and_comes_back(tiny_model: Path) -> None:
+    policy = built(tiny_model)
+    before = {name: value.clone() for name, value in policy.trained_state().items()}
+    assert before
+    assert all("lora" in name for name in before)
+    disturb(policy)
+    assert any(not torch.equal(before[k], v) for k, v in policy.trained_state().items())
+    policy.load_trained_state(before)
+    assert all(torch.equal(before[k], v) for k, v in policy.trained_state().items())
+    with pytest.raises(KeyError, match="differ"):
+        policy.load_trained_state({})
+
+
+def test_latent_dimensions(tiny_model: Path) -> None:
+    assert built(tiny_model).action_dimensions == 4 * 8 * 8
+    assert built(tiny_model, resolution=32).action_dimensions == 4 * 16 * 16
+
+
+def test_gradient_checkpointing_leaves_the_gradient_as_it_is(tiny_model: Path) -> None:
+    def gradient(policy: DiffusionPolicy) -> torch.Tensor:
+        disturb(policy)
+        evaluation = policy.evaluate(policy.sample(PROMPTS, ROWS), torch.arange(4))
+        evaluation.log_probs.sum().backward()
+        grads = [p.grad.flatten() for p in policy.network.parameters() if p.grad is not None]
+        return torch.cat(grads)
+
+    plain, saving = built(tiny_model), built(tiny_model)
+    network: Any = saving.network
+    network.enable_gradient_checkpointing()
+    torch.testing.assert_close(gradient(saving), gradient(plain), rtol=1e-5, atol=1e-6)
