@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ddpo.checkpoint import write_folder
 from ddpo.collection import collect, iteration_rows
 from ddpo.config import Config
 from ddpo.distributed import on_main, summed
-from ddpo.errors import Interrupted, RunError
+from ddpo.errors import Interrupted, RunError, UserError
 from ddpo.evaluation import evaluate, finite_mean
 from ddpo.gallery import write_gallery
 from ddpo.metrics import Row
@@ -46,15 +47,20 @@ def train(config: Config, *, resume: bool = False) -> Path:
                 _record(run, evaluate(run))
             while run.state.iteration < config.train.iterations:
                 row = iterate(run, stop)
-                state_due = _due(run, config.checkpoint.every)
-                if _due(run, config.evaluation.every):
-                    row |= evaluate(run)
-                _record(run, row)
-                if state_due:
+                try:
+                    if _due(run, config.evaluation.every):
+                        row |= evaluate(run)
+                finally:  # the iteration is complete, even if its evaluation fails
+                    _record(run, row)
+                if _due(run, config.checkpoint.every):
                     run.save()
                 _show(bar, row)
                 _stop_if_asked(run, stop)
         _finish(run)
+    except UserError:
+        if run.state.iteration == 0 and not resume:  # refused: leave nothing half-written
+            on_main(run.accelerator, lambda: shutil.rmtree(run.folder.path))
+        raise
     except RunError as error:
         run.save()
         raise RunError(
@@ -148,7 +154,8 @@ def _record(run: Run, row: Row) -> None:
     """Write metrics to the run folder, and to the tracker."""
     row = {"iteration": run.state.iteration, **row}
     on_main(run.accelerator, lambda: run.metrics.append(row))
-    run.accelerator.log(row, step=run.state.iteration)
+    known = {name: value for name, value in row.items() if value is not None}
+    run.accelerator.log(known, step=run.state.iteration)
 
 
 def _stop_if_asked(run: Run, stop: StopRequest) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -114,6 +114,7 @@ class Evaluation:
     values: Float[Tensor, "b a"] | None = None
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A generative model whose chain is a Markov decision process.
 

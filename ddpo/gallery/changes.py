@@ -65,7 +65,12 @@ def verdicts(found: Sequence[Change]) -> tuple[str, ...]:
     """State every watch reward that fell, and what its fall may mean."""
     optimised = [change for change in found if not change.watched]
     rose = bool(optimised) and optimised[0].delta > 0
-    return tuple(_verdict(change, rose) for change in found if change.watched and change.delta < 0)
+    return tuple(_verdict(change, rose) for change in found if change.watched and _fell(change))
+
+
+def _fell(change: Change) -> bool:
+    """Whether the mean fell by enough to be seen in the figures on the page."""
+    return change.delta < 0 and round(change.delta, change.decimals) != 0
 
 
 def _verdict(change: Change, reward_rose: bool) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from ddpo.gallery.formatting import decimals_for, escape, number, shorten
-from ddpo.gallery.scale import Scale, tick_decimals, ticks, widened
+from ddpo.gallery.scale import Number, Scale, tick_decimals, ticks, widened
 from ddpo.gallery.spacing import evenly_spaced
 
 # The drawing area in view-box units; the page scales it to the width that there is.
@@ -28,13 +28,13 @@ class Series:
     """
 
     label: str
-    points: tuple[tuple[float, float], ...]
+    points: tuple[tuple[Number, Number], ...]
     tone: Tone
-    spread: tuple[float, ...] = ()
+    spread: tuple[Number, ...] = ()
     marks: bool = False
 
     @property
-    def edges(self) -> list[tuple[float, float, float]]:
+    def edges(self) -> list[tuple[Number, Number, Number]]:
         """The band, as (iteration, lower edge, upper edge)."""
         band = zip(self.points, self.spread, strict=True) if self.spread else ()
         return [(x, y - half, y + half) for (x, y), half in band]
@@ -57,7 +57,7 @@ class Frame:
         y_range = widened(min(ys), max(ys), share=0.05, alone=0.5 * abs(ys[0]) or 0.5)
         return cls(Scale(*x_range, LEFT, RIGHT), Scale(*y_range, BOTTOM, TOP))
 
-    def place(self, x: float, y: float) -> str:
+    def place(self, x: Number, y: Number) -> str:
         """Return the coordinates of a point, as SVG lists them."""
         return f"{self.x.at(x):.1f},{self.y.at(y):.1f}"
 
@@ -153,7 +153,7 @@ def _line(line: Series, frame: Frame) -> str:
         f'<polyline class="line {line.tone}" points="{points}"/>\n'
         f'<circle class="dot {line.tone}" cx="{left}" cy="{top}" r="3"/>\n'
         f'<text class="end {line.tone}" x="{left}" y="{top}" dx="7" dy="0.32em">'
-        f"{number(y, min(3, decimals_for([y])))}</text>"
+        f"{number(y, decimals_for([y]))}</text>"
     )
 
 
@@ -168,7 +168,7 @@ def _marks(line: Series, frame: Frame) -> str:
 
 def _readouts(series: Sequence[Series], frame: Frame) -> Iterable[str]:
     """One strip an iteration that, under the pointer, shows the values there: CSS, no script."""
-    values: dict[float, list[str]] = {}
+    values: dict[Number, list[str]] = {}
     for line in series:
         for x, y in line.points:
             values.setdefault(x, []).append(f"{line.label} {number(y, decimals_for([y]))}")

@@ -25,18 +25,19 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def decimals_for(values: Iterable[float]) -> int:
-    """Return the decimals that show four figures of the largest of `values`, from 0 to 6.
+def decimals_for(values: Iterable[int | float]) -> int:
+    """Return the decimals that show three or four figures of the largest of `values`, 0 to 6.
 
     Numbers that stand in one column share it, so that their points align.
     """
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    largest = max((abs(value) for value in values), default=0.0)
     if largest == 0.0:
         return 3
-    return min(6, max(0, 3 - math.floor(math.log10(largest))))
+    power = math.floor(math.log10(largest))
+    return min(6, max(0, 3 - power if power >= 0 else 2 - power))
 
 
-def number(value: float | None, decimals: int) -> str:
+def number(value: int | float | None, decimals: int) -> str:
     """Write `value` with a true minus sign and thousands separators; None is "not scored"."""
     if value is None:
         return NOT_SCORED

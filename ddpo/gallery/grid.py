@@ -76,8 +76,7 @@ def _heading(group: SampleSet, run: RunFolder) -> str:
         return "base"
     if group.iteration != run.sample_sets[-1].iteration:
         return f"iteration {group.iteration:,}"
-    word = "final" if run.finished else "latest"
-    return f"iteration {group.iteration:,}, {word}"
+    return f"iteration {group.iteration:,}, {run.stage(group.iteration)}"
 
 
 def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
@@ -87,7 +86,7 @@ def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
         for name, value in numbers.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
-    return {name: min(3, decimals_for(column)) for name, column in values.items()}
+    return {name: decimals_for(column) for name, column in values.items()}
 
 
 def _row(prompt: str, index: int, columns: Columns) -> str:

@@ -83,8 +83,12 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether all iterations that the configuration asks for are done."""
+        return self.stage(self.last_iteration) == "final"
+
+    def stage(self, iteration: int) -> str:
+        """Call the newest iteration "final" if the configuration asks for no more."""
         planned = self.planned_iterations
-        return planned is not None and self.last_iteration >= planned
+        return "final" if planned is not None and iteration >= planned else "latest"
 
 
 def read_run(path: Path) -> RunFolder:

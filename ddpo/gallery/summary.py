@@ -27,7 +27,8 @@ def lede(run: RunFolder) -> str:
 def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
     """Show the mean of each reward before and after, as large figures."""
     labels = _ends(run)
-    cards = "\n".join(_card(run, change, labels) for change in found)
+    images = max((change.count for change in found), default=0)
+    cards = "\n".join(_card(run, change, labels, images) for change in found)
     return f'<ul class="changes">\n{cards}\n</ul>' if cards else ""
 
 
@@ -74,26 +75,28 @@ def _progress(run: RunFolder) -> str:
 def _ends(run: RunFolder) -> tuple[str, str]:
     if from_samples(run):
         latest = run.sample_sets[-1].iteration
-        return "base", f"{'final' if run.finished else 'latest'}, iteration {latest:,}"
+        return "base", f"{run.stage(latest)}, iteration {latest:,}"
     if not run.metrics:
         return "before", "after"
     first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
     return f"iteration {first:,}", f"iteration {last:,}"
 
 
-def _card(run: RunFolder, change: Change, labels: tuple[str, str]) -> str:
+def _card(run: RunFolder, change: Change, labels: tuple[str, str], images: int) -> str:
     before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
-    spread = ""
+    remarks = []
     if change.spread:
-        ratio = signed(change.delta / change.spread, 1)
-        spread = f' <span class="muted">{ratio} sd of base images</span>'
+        remarks.append(f"{signed(change.delta / change.spread, 1)} sd of base images")
+    if change.count < images:
+        remarks.append(f"only {change.count:,} of {images:,} images scored")
+    remark = f' <span class="muted">{", ".join(remarks)}</span>' if remarks else ""
     tone = "watch" if change.watched else "reward"
     return (
         f'<li class="{tone}"><p class="kind">{_kind(run, change)}</p>'
         f'<h3>{breakable(change.name)}</h3><p class="figures">'
         f'<span><small>{labels[0]}</small>{before}</span><i aria-hidden="true">→</i>'
         f"<span><small>{labels[1]}</small>{after}</span></p>"
-        f'<p class="delta">{signed(change.delta, change.decimals)}{spread}</p></li>'
+        f'<p class="delta">{signed(change.delta, change.decimals)}{remark}</p></li>'
     )
 
 

@@ -1,0 +1,77 @@
+"""How well the shipped weights do: the figures of the model card."""
+
+import itertools
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from jaxtyping import UInt8
+
+from ddpo.worlds.shapes.scenes import Scene, claim_of, claims, heldout_captions, render, scene_for
+from ddpo.worlds.shapes.stage import as_tensor
+from ddpo.worlds.shapes.train_autoencoder import reconstruct
+from ddpo.worlds.shapes.verifier import matches
+
+
+def random_scenes(count: int, seed: int, held_out: bool = False) -> list[Scene]:
+    """Scenes from one side of the split."""
+    rng = np.random.default_rng([seed, 3])
+    stream = itertools.islice(claims(seed, held_out), count)
+    return [scene_for(claim, rng) for claim in stream]
+
+
+def full_caption(scene: Scene) -> str:
+    """All that can be said of a scene: both sizes, and the position."""
+    return claim_of(scene, sizes=(True, True), position=True).caption()
+
+
+def generate(
+    pipeline: StableDiffusionPipeline,
+    captions: list[str],
+    seed: int = 0,
+    steps: int = 20,
+    guidance_scale: float = 3.0,
+    eta: float = 1.0,
+) -> UInt8[np.ndarray, "b 64 64 3"]:
+    """One picture for each caption, 64 at a time."""
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(seed)
+    pictures = [
+        pipeline(
+            captions[start : start + 64],
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            eta=eta,
+            generator=generator,
+            output_type="np",
+        ).images
+        for start in range(0, len(captions), 64)
+    ]
+    return (np.concatenate(pictures) * 255).round().astype(np.uint8)
+
+
+def accuracy(pictures: np.ndarray, captions: list[str]) -> float:
+    """The part of the pictures that match their captions."""
+    pairs = zip(pictures, captions, strict=True)
+    return float(np.mean([matches(picture, caption) for picture, caption in pairs]))
+
+
+def heldout_accuracy(pipeline: StableDiffusionPipeline, count: int, seed: int = 0) -> float:
+    """The part of held-out captions that a pipeline draws right."""
+    captions = heldout_captions(count, seed)
+    return accuracy(generate(pipeline, captions, seed), captions)
+
+
+def clean_accuracy(count: int, seed: int = 11) -> float:
+    """The part of drawn scenes of which the verifier confirms the full caption."""
+    scenes = random_scenes(count, seed)
+    return accuracy(np.stack([render(s) for s in scenes]), [full_caption(s) for s in scenes])
+
+
+def reconstruction_accuracy(vae: AutoencoderKL, count: int, seed: int = 11) -> float:
+    """The same after the autoencoder."""
+    scenes = random_scenes(count, seed)
+    pixels = as_tensor(np.stack([render(scene) for scene in scenes])) * 2 - 1
+    pictures = (reconstruct(vae, pixels) + 1) * 127.5
+    rounded = pictures.round().byte().permute(0, 2, 3, 1).numpy()
+    return accuracy(rounded, [full_caption(scene) for scene in scenes])

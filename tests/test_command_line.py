@@ -1,0 +1,48 @@
+"""The command line, but for its journeys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ddpo import load_config
+from ddpo.__main__ import main
+
+CONFIG = Path(__file__).parents[1] / "configs" / "ddpo_sd15_compressibility.yaml"
+
+
+def test_config_prints_what_load_config_reads_with_the_arithmetic(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["config", str(CONFIG), "seed=7", "--processes", "2"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "again.yaml").write_text(printed)
+    assert load_config(tmp_path / "again.yaml") == load_config(CONFIG, ["seed=7"])
+    assert "# 256 samples an iteration = 256 prompts x 1 samples = 2 processes x 128" in printed
+    assert "# 4 updates an iteration, each on 64 samples = 2 processes x 32 samples" in printed
+    assert yaml.safe_load(printed)["seed"] == 7
+
+
+def test_config_refuses_what_does_not_divide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", str(CONFIG), "--processes", "3"]) == 2
+    error = capsys.readouterr().err
+    assert "256 samples do not divide" in error
+    assert "252 or 264" in error
+
+
+def test_doctor_reports_versions_devices_and_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 0
+    report = capsys.readouterr().out
+    for expected in ("torch ", "cpu: ", "native: ", "shapes (embedded): complete", "jpeg_compress"):
+        assert expected in report
+
+
+def test_gallery_of_what_is_no_run_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["gallery", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
