@@ -14,6 +14,7 @@ import psutil
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.commands.config.config_args import default_config_file
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
 from ddpo.config import Config
@@ -67,22 +68,30 @@ def check_process_count(declared: int | None, running: int) -> None:
 
 
 def launched_processes(command: Sequence[str]) -> int | None:
-    """The number of processes that an `accelerate launch` command line asks for; None where it does
-    not say.
+    """The number of processes that an `accelerate launch` command line asks for.
+
+    Its own option counts first, then its configuration file, then accelerate's default one. None
+    where no launcher is involved or none of them says.
     """
     words = [Path(word).name for word in command]
-    if "launch" not in words or not any(word.startswith("accelerate") for word in words):
+    by_accelerate = any(word.startswith("accelerate") for word in words)
+    launchers = ("launch", "accelerate-launch", "accelerate.commands.launch")
+    if not by_accelerate or not any(word in launchers for word in words):
         return None
-    options = list(command)
-    for index, word in enumerate(options):
-        name, equals, value = word.partition("=")
-        if name in ("--num_processes", "--num-processes"):
-            return int(value if equals else options[index + 1])
-    for index, word in enumerate(options):
-        name, equals, value = word.partition("=")
-        if name in ("--config_file", "--config-file"):
-            file = yaml.safe_load(Path(value if equals else options[index + 1]).read_text())
-            return file.get("num_processes")
+    if count := _option(command, "--num_processes") or _option(command, "--num-processes"):
+        return int(count)
+    named = _option(command, "--config_file") or _option(command, "--config-file")
+    file = Path(named or default_config_file)
+    return yaml.safe_load(file.read_text()).get("num_processes") if file.is_file() else None
+
+
+def _option(command: Sequence[str], name: str) -> str | None:
+    """The value of `name VALUE` or `name=VALUE` on a command line."""
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word == name:
+            return following
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
     return None
 
 

@@ -167,7 +167,9 @@ def test_masked_actions_have_no_loss_and_no_gradient(masked: float) -> None:
     old, advantages = f64(-1.1, 0.0), f64(2.0, 3.0)
     losses = [
         objectives.score_function(log_probs, advantages, mask),
-        objectives.clipped_surrogate(log_probs, old, advantages, mask, clip_range=0.2, dual_clip=3),
+        objectives.clipped_surrogate(
+            log_probs, old, advantages, mask, clip_range=0.2, dual_clip=3.0
+        ),
         objectives.value_loss(log_probs, old, advantages, mask, clip_range=0.2),
     ]
     for loss in losses:
@@ -268,5 +270,5 @@ def test_the_guarded_log_ratio_is_the_noise_along_the_shift() -> None:
     ],
 )
 def test_the_kl_coefficient_adapts_to_the_check_values(kl: float, expected: float) -> None:
-    own = objectives.adapted_kl_coef(0.2, kl, target=6.0, samples=256, horizon=10_000)
+    own = objectives.adapted_kl_coef(0.2, kl, target=6.0, samples=256, horizon=10_000.0)
     assert own == pytest.approx(expected, rel=1e-12)

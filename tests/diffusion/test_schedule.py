@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from ddpo.diffusion.schedule import DdimSchedule
+from ddpo.errors import UserError
 
 STABLE_DIFFUSION: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -143,3 +144,9 @@ def test_a_chain_that_starts_from_pure_noise_is_finite() -> None:
     assert log_probs.isfinite().all()
     assert latents.grad is not None
     assert latents.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("num_steps", [61, 1001])  # diffusers spaces 61 as 62, down to −1
+def test_steps_that_the_scheduler_cannot_space_are_refused(num_steps: int) -> None:
+    with pytest.raises(UserError, match=rf"policy\.num_steps: {num_steps}"):
+        DdimSchedule.from_scheduler(scheduler_of("trailing"), num_steps, 1.0)

@@ -24,6 +24,9 @@ PRELOADED = "tests.support.preloaded"
 PATIENCE = 120.0
 """Seconds after which a process counts as hanging."""
 
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+"""What these processes prove, they prove on the CPU, wherever they run."""
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
@@ -51,6 +54,11 @@ class Processes:
     def outputs(self) -> list[str]:
         """The same for each."""
         return [log.read_text(errors="replace") for log in self._logs]
+
+    @property
+    def pids(self) -> list[int]:
+        """Their process ids."""
+        return [process.pid for process in self._started]
 
     def send(self, number: int, rank: int = 0) -> None:
         """Send one of them a signal."""
@@ -146,7 +154,7 @@ def run_command(
         process = _Command(
             [str(argument) for argument in arguments],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            env={**os.environ, **NO_GPU, "PYTHONPATH": path, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -196,7 +204,7 @@ def _child(
     target: Callable[..., int | None],
     arguments: Sequence[Any],
     cwd: str,
-    environment: Mapping[str, str],
+    environment: dict[str, str],
     log: str,
 ) -> None:
     """What a forked process does."""
@@ -205,7 +213,7 @@ def _child(
             stream.flush()
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    os.environ.update(environment)
+    os.environ.update(NO_GPU | environment)
     os.chdir(cwd)
     sys.exit(target(*arguments))
 

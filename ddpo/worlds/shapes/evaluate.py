@@ -1,12 +1,18 @@
 """How well the shipped weights do: the figures of the model card."""
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from jaxtyping import UInt8
+from torch import Tensor
 
+from ddpo.worlds.shapes.clip import load_clip
+from ddpo.worlds.shapes.negatives import ALTERATIONS, altered
 from ddpo.worlds.shapes.scenes import Scene, claim_of, claims, heldout_captions, render, scene_for
 from ddpo.worlds.shapes.stage import as_tensor
 from ddpo.worlds.shapes.train_autoencoder import reconstruct
@@ -36,8 +42,9 @@ def generate(
     """One picture for each caption, 64 at a time."""
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
+    call: Any = pipeline  # its annotations allow a tuple too
     pictures = [
-        pipeline(
+        call(
             captions[start : start + 64],
             num_inference_steps=steps,
             guidance_scale=guidance_scale,
@@ -75,3 +82,38 @@ def reconstruction_accuracy(vae: AutoencoderKL, count: int, seed: int = 11) -> f
     pictures = (reconstruct(vae, pixels) + 1) * 127.5
     rounded = pictures.round().byte().permute(0, 2, 3, 1).numpy()
     return accuracy(rounded, [full_caption(scene) for scene in scenes])
+
+
+@torch.no_grad()
+def clip_accuracy(
+    folder: Path | None, vae: AutoencoderKL | None, count: int, seed: int = 13
+) -> dict[str, float]:
+    """How often CLIP prefers a scene's caption to one with an attribute changed, by attribute.
+
+    Args:
+        folder: The CLIP; the embedded one by default.
+        vae: Show reconstructions by this autoencoder instead of clean scenes.
+        count: Held-out scenes; each attribute that the caption mentions is changed once.
+        seed: Draws the scenes and the changes.
+    """
+    model, preprocess, tokenize = load_clip(folder)
+    rng = np.random.default_rng([seed, 5])
+    stated = list(itertools.islice(claims(seed, held_out=True), count))
+    pixels = as_tensor(np.stack([render(scene_for(claim, rng)) for claim in stated]))
+    if vae is not None:
+        pixels = (reconstruct(vae, pixels * 2 - 1) + 1) / 2
+    images = F.normalize(model.encode_image(preprocess(pixels)), dim=-1)
+
+    def likeness(rows: list[int], captions: list[str]) -> Tensor:
+        texts = F.normalize(model.encode_text(tokenize(captions)), dim=-1)
+        return (images[rows] * texts).sum(-1)
+
+    result = {}
+    for attribute in ALTERATIONS:
+        wrong = {i: altered(claim, attribute, rng) for i, claim in enumerate(stated)}
+        pairs = [(i, other) for i, other in wrong.items() if other is not None]
+        rows = [i for i, _ in pairs]
+        right = likeness(rows, [stated[i].caption() for i in rows])
+        margin = right - likeness(rows, [other.caption() for _, other in pairs])
+        result[attribute] = (margin > 0).float().mean().item()
+    return result

@@ -34,8 +34,8 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "brown": (100, 60, 25),
     "navy": (10, 15, 85),
 }
-RADII = {"small": 7.5, "large": 11.5}
-SIZE_BOUNDARY = 9.3  # the geometric mean of the two radii: what is below it is small
+RADII = {"small": 8.5, "large": 11.5}
+SIZE_BOUNDARY = 9.9  # the geometric mean of the two radii: what is below it is small
 RELATIONS = ("left of", "above")
 # A lone thing stands at one of these, which a caption may name.
 POSITIONS: dict[str, tuple[float, float]] = {
@@ -61,7 +61,7 @@ def _thing_pattern(suffix: str = "") -> str:
         _any_of(name + suffix, options)
         for name, options in (("size", RADII), ("colour", COLOURS), ("shape", SHAPES))
     )
-    return rf"an? (?:{size} )?{colour} {shape}"
+    return f"an? (?:{size} )?{colour} {shape}"
 
 
 def _ring(count: int, radius: float, phase: float = -0.25) -> np.ndarray:
@@ -91,11 +91,10 @@ SHAPES: dict[str, np.ndarray] = {
     "star": _star(1.2, 0.5),
     "cross": _cross(1.1, 0.36),
 }
-_CAPTION = re.compile(
-    rf"{_thing_pattern()}"
-    rf"(?: {_any_of('relation', RELATIONS)} {_thing_pattern('2')}| {_any_of('position', POSITIONS)})?"
-    rf" on a {_any_of('background', BACKGROUNDS)} background"
-)
+_SECOND = f" {_any_of('relation', RELATIONS)} {_thing_pattern('2')}"
+_WHERE = f" {_any_of('position', POSITIONS)}"
+_BACKDROP = f" on a {_any_of('background', BACKGROUNDS)} background"
+_CAPTION = re.compile(f"{_thing_pattern()}(?:{_SECOND}|{_WHERE})?{_BACKDROP}")
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,7 @@ def caption(scene: Scene, sizes: tuple[bool, ...] = (), position: bool = False) 
 
 
 def parse(caption: str) -> Claim:
-    """What a caption claims: the inverse of `Claim.caption`, whatever the case and a last full stop.
+    """What a caption claims: the inverse of `Claim.caption`; case and a full stop do not matter.
 
     Raises:
         ValueError: The caption is not a sentence of the grammar.

@@ -2,6 +2,7 @@
 
 import json
 import string
+from typing import Any, cast
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -16,7 +17,8 @@ _WORD_END = "</w>"
 def vocabulary() -> list[str]:
     """Every word of the grammar, in order."""
     phrases = [*SHAPES, *COLOURS, *BACKGROUNDS, *RADII, *RELATIONS, *POSITIONS]
-    return sorted({word for phrase in phrases for word in phrase.split()} | {*"a an on background".split()})
+    words = {word for phrase in phrases for word in phrase.split()}
+    return sorted(words | {"a", "an", "on", "background"})
 
 
 def make_tokenizer() -> CLIPTokenizer:
@@ -30,7 +32,7 @@ def make_tokenizer() -> CLIPTokenizer:
     tokens = [letter + end for end in ("", _WORD_END) for letter in letters]
     tokens += ["".join(pair) for pair in merges] + [START, END]
     ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocab=ids, merges=merges, model_max_length=CONTEXT_LENGTH)
+    return CLIPTokenizer(vocab=ids, merges=cast(Any, merges), model_max_length=CONTEXT_LENGTH)
 
 
 def _merges(words: list[str]) -> list[tuple[str, str]]:

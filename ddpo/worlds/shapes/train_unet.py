@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ddpo.worlds.shapes.evaluate import heldout_accuracy
 from ddpo.worlds.shapes.scenes import claims, render, scene_for
 from ddpo.worlds.shapes.stage import Stage, as_tensor
 from ddpo.worlds.shapes.tokenizer import CONTEXT_LENGTH, make_tokenizer
+from ddpo.worlds.shapes.train_autoencoder import encode
 
 EMA_DECAY = 0.998
 DROP_CAPTION = 0.1  # for classifier-free guidance
@@ -28,7 +30,7 @@ def new_unet() -> UNet2DConditionModel:
         sample_size=8,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(64, 96),
+        block_out_channels=(64, 80),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         layers_per_block=1,
@@ -49,9 +51,9 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
             num_hidden_layers=2,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT_LENGTH,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=cast(int, tokenizer.bos_token_id),
+            eos_token_id=cast(int, tokenizer.eos_token_id),
+            pad_token_id=cast(int, tokenizer.pad_token_id),
         )
     )
 
@@ -74,7 +76,6 @@ def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Int[Tensor, "b t
     return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
-@torch.no_grad()
 def latent_pool(
     vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, path: Path, seed: int = 1
 ) -> dict[str, Tensor]:
@@ -86,16 +87,16 @@ def latent_pool(
         for _ in range(count // 64):
             part = [next(stream) for _ in range(64)]
             pictures = np.stack([render(scene_for(claim, rng)) for claim in part])
-            latents.append(vae.encode(as_tensor(pictures) * 2 - 1).latent_dist.mean)
+            latents.append(encode(vae, as_tensor(pictures) * 2 - 1))
             captions += [claim.caption() for claim in part]
-        scaled = torch.cat(latents) * vae.config.scaling_factor
+        scaled = (torch.cat(latents) * vae.config["scaling_factor"]).contiguous()
         save_file({"latents": scaled, "tokens": token_ids(tokenizer, captions)}, path)
     return load_file(path)
 
 
 def v_loss(
     unet: UNet2DConditionModel,
-    scheduler: DDIMScheduler,
+    scheduler: Any,
     latents: Float[Tensor, "b c h w"],
     embeddings: Float[Tensor, "b tokens d"],
 ) -> Float[Tensor, ""]:
@@ -122,14 +123,15 @@ def assemble(
     tokenizer: CLIPTokenizer,
 ) -> StableDiffusionPipeline:
     """The four trained parts as a plain Stable Diffusion pipeline."""
-    return StableDiffusionPipeline(
+    make: Any = StableDiffusionPipeline  # its annotations want a scheduler enum and a checker
+    return make(
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         unet=unet,
         scheduler=new_scheduler(),
         safety_checker=None,
-        feature_extractor=None,  # pyright: ignore[reportArgumentType] - diffusers' own example
+        feature_extractor=None,
         requires_safety_checker=False,
     )
 

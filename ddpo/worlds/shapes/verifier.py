@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -32,7 +33,7 @@ from ddpo.worlds.shapes.scenes import (
 BACKGROUND_DISTANCE = 60.0  # RGB distance beyond which a border has no background's colour
 COLOUR_DISTANCE = 75.0  # and a thing no object colour
 FOREGROUND_DISTANCE = 45.0  # a third of the least contrast between an object and a background
-SPECK_AREA = 14  # in pixels; the smallest thing, a small cross, covers 60
+SPECK_AREA = 30  # in pixels; the smallest thing, a small cross, covers 73
 LEAST_OVERLAP = 0.72  # with the best template; a thing below it has no known shape
 _GRID = 32  # side of the grid on which shapes are compared
 _REACH = 1.2  # half its width, in units of the square root of the thing's area
@@ -147,11 +148,15 @@ def _masks(pixels: np.ndarray, backdrop: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _components(mask: np.ndarray) -> Iterator[np.ndarray]:
-    labels, count = ndimage.label(mask)
+    labels, count = cast(tuple[np.ndarray, int], ndimage.label(mask))
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     for label in range(1, count + 1):
         if areas[label] >= SPECK_AREA:
             yield labels == label
+
+
+def _eroded(mask: np.ndarray) -> np.ndarray:
+    return np.asarray(ndimage.binary_erosion(mask))
 
 
 def _split_by_colour(pixels: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
@@ -160,7 +165,7 @@ def _split_by_colour(pixels: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarra
     The inside decides, because an edge mixes two colours into what may look like a third.
     """
     palette = np.array(list(COLOURS.values()), dtype=np.float32)
-    inside = pixels[ndimage.binary_erosion(mask)]
+    inside = pixels[_eroded(mask)]
     nearest = np.linalg.norm(inside[:, None] - palette, axis=2).argmin(axis=1)
     present = np.flatnonzero(np.bincount(nearest, minlength=len(palette)) >= SPECK_AREA)
     if len(present) < 2:
@@ -172,7 +177,7 @@ def _split_by_colour(pixels: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarra
 
 
 def _read_thing(pixels: np.ndarray, backdrop: np.ndarray, mask: np.ndarray) -> ThingReading:
-    inside = ndimage.binary_erosion(mask)
+    inside = _eroded(mask)
     body = np.median(pixels[inside if inside.sum() >= 9 else mask], axis=0)
     contrast = body - backdrop
     alpha = (pixels - backdrop) @ contrast / max(float(contrast @ contrast), 1.0)

@@ -1,0 +1,78 @@
+"""The whole recipe: `python -m ddpo.worlds.shapes.build --out DIR` trains the weights from scratch.
+
+A build that was killed goes on from its checkpoints when it is started again with the same folder.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from ddpo.worlds.shapes import evaluate, train_autoencoder, train_clip, train_unet
+
+SIZE_LIMIT = 16_000_000  # bytes, of all the shipped files together
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the three stages, publish the weights, and print the model card's figures."""
+    options = parse_arguments(arguments)
+    torch.set_num_threads(options.threads)
+    checkpoints = options.out / "checkpoints"
+    vae = train_autoencoder.train(checkpoints, options.minutes_autoencoder)
+    reconstructions = evaluate.reconstruction_accuracy(vae, options.scenes)
+    print(f"verifier on {options.scenes} reconstructions: {reconstructions:.4f}", flush=True)
+    pipeline = train_unet.train(checkpoints, vae, options.minutes_unet, options.stop_at)
+    publish(checkpoints / "pipeline", options.out / "pipeline")
+    clip = train_clip.train(checkpoints, vae, options.minutes_clip)
+    publish(clip, options.out / "clip")
+    figures = {
+        "verifier, clean scenes": evaluate.clean_accuracy(options.scenes),
+        "verifier, reconstructions": reconstructions,
+        "pipeline, held-out captions": evaluate.heldout_accuracy(pipeline, options.captions),
+        "clip, by attribute": evaluate.clip_accuracy(options.out / "clip", vae, options.scenes),
+        "bytes": weigh(options.out),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m ddpo.worlds.shapes.build", description=__doc__)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="receives pipeline/, clip/ and checkpoints/")
+    add("--minutes-autoencoder", type=float, default=10.0)
+    add("--minutes-unet", type=float, default=25.0, help="at most; see --stop-at")
+    add("--minutes-clip", type=float, default=10.0)
+    add("--stop-at", type=float, default=0.55, help="held-out accuracy at which the U-Net stops")
+    add("--threads", type=int, default=torch.get_num_threads())
+    add("--scenes", type=int, default=1000, help="scenes to measure the verifier and CLIP on")
+    add("--captions", type=int, default=256, help="held-out captions to measure the pipeline on")
+    return parser.parse_args(arguments)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy a folder into place, whole or not at all.
+
+    Raises:
+        ValueError: The folder holds more than may be shipped.
+    """
+    if weigh(source) > SIZE_LIMIT:
+        raise ValueError(f"{source} holds {weigh(source)} bytes; the limit is {SIZE_LIMIT}")
+    aside = target.with_name(target.name + ".aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(source, aside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(aside, target)
+
+
+def weigh(folder: Path) -> int:
+    """The bytes of a folder's files, without those of the checkpoints."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files if "checkpoints" not in path.parts[-3:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Bad input: one clear line, exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ddpo.__main__ import main
+from tests.journeys.conftest import LORA
+from tests.journeys.journey import Journey, differences
+from tests.journeys.moments import disk_full
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(
+    config_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Refused:
+    """What `ddpo train` says to overrides that are bad input: checked to be all that happens."""
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*overrides: str, command: Sequence[str] = ("train",), lines: int = 1) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        capfd.readouterr()
+        assert main([*command, str(config_file), *overrides]) == 2
+        printed = capfd.readouterr()
+        said = [line for line in printed.err.splitlines() if not line.startswith("  ")]
+        assert len(said) == 1, printed.err
+        assert said[0].startswith("ddpo: ")
+        assert len(printed.err.splitlines()) == lines, printed.err
+        assert printed.out == ""
+        assert sorted(tmp_path.rglob("*")) == before
+        return printed.err
+
+    return refuse
+
+
+def test_all_errors_of_a_configuration_at_once(refused: Refused) -> None:
+    message = refused(
+        "train.itterations=3",
+        "algorithm.clip_rnage=1",
+        "policy.num_steps=many",
+        "lora={rank: -1}",
+        "seeed=1",
+        "train.ema_decay=1.5",
+        lines=7,
+    )
+    assert "6 errors in the configuration" in message
+    assert "train.itterations: unknown key; did you mean iterations?" in message
+    assert "algorithm.clip_rnage: unknown key; did you mean clip_range?" in message
+    assert "policy.num_steps: 'many' is not valid" in message
+    assert "lora.rank: '-1' is not valid" in message
+    assert "seeed: unknown key; did you mean seed?" in message
+    assert "train.ema_decay: '1.5' is not valid" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("train.samples_per_iteration=9", "9 samples do not divide"),
+        ("train.samples_per_iteration=9", "the nearest possible: 8 or 10"),
+        ("policy.model=/nowhere/model", "policy.model: there is no folder /nowhere/model"),
+        ("policy.model=somebody/some-model", "somebody/some-model is neither a folder nor"),
+        ("policy.model=somebody/some-model", "HF_HUB_OFFLINE is set; model: shapes needs no"),
+        ("prompts={file: /nowhere/prompts.txt}", "prompts.file: /nowhere/prompts.txt cannot be"),
+        ("prompts={set: animal}", "prompts.set: unknown set 'animal'; known: animals"),
+        ("rewards={jpeg_compresibility: 1}", "unknown reward 'jpeg_compresibility'"),
+        ("rewards={jpeg_compresibility: 1}", "did you mean 'jpeg_compressibility'?"),
+        ("rewards={'tests.journeys.nowhere:reward': 1}", "tests.journeys.nowhere"),
+        ("rewards={jpeg_compressibility: {qualty: 3}}", "quality"),
+        ("watch=[nothing_known]", "watch: unknown reward 'nothing_known'"),
+        ("train.processes=2", "train.processes: 2 processes were asked for and 1 are running"),
+        ("tracker=carrier_pigeon", "tracker: carrier_pigeon"),
+        ("lora.target_modules=[nothing]", "lora.target_modules: no layer of the model matches"),
+    ],
+)
+def test_one_line_for_what_is_impossible(override: str, reason: str, refused: Refused) -> None:
+    assert reason in refused(override)
+
+
+def test_an_empty_prompt_file(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("\n# a comment\n")
+    assert "none.txt holds no prompt; write one a line" in refused("prompts={file: none.txt}")
+
+
+def test_a_model_whose_tokenizer_is_damaged(
+    refused: Refused, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "model")
+    for file in (tmp_path / "model" / "tokenizer").iterdir():
+        file.unlink()
+    assert "policy.model: model" in refused("policy.model=model")
+
+
+def test_resume_without_a_run(refused: Refused) -> None:
+    message = refused("--resume")
+    assert "--resume: there is no run in runs/run; start it without --resume" in message
+
+
+def test_an_existing_run_and_a_resume_that_differs(
+    uninterrupted: Callable[[int], Journey], refused: Refused, tmp_path: Path
+) -> None:
+    uninterrupted(1).copy(tmp_path, after=2)
+    message = refused()
+    assert "the run folder runs/run exists; continue it with --resume" in message
+    message = refused("train.learning_rate=1", LORA, "seed=4", "--resume")
+    assert "differs from that of runs/run in lora, seed, train.learning_rate;" in message
+
+
+@pytest.mark.parametrize("stage", ["recording", "saving", "picturing"])
+def test_a_full_disk_leaves_the_last_complete_checkpoint(
+    stage: str, uninterrupted: Callable[[int], Journey], config_file: Path, tmp_path: Path
+) -> None:
+    """With room made, the run goes on as if nothing had happened."""
+    journey = Journey(tmp_path, config_file)
+    call = {"recording": 4, "saving": 3 * 4 - 1, "picturing": 2 + 1}[stage]
+    with journey.start(hooks=[disk_full(stage, call)]) as started:
+        assert started.wait() == [2]
+        (message,) = started.output.split("ddpo: ")[1:]
+    assert "No space left on device" in message
+    assert "the last complete checkpoint is intact: make room, then continue with" in message
+    assert "Traceback" not in message
+    assert not list((journey.run / "checkpoints").glob(".*"))
+    journey.finish(resume=True)
+    assert differences(journey, uninterrupted(1)) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mount, or resize, a file system of so many bytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(size: int) -> Path:
+        options = f"{'remount,' * place.is_mount()}size={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("a file system can be mounted by root only")
+        return place
+
+    yield mount
+    if place.is_mount():
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_truly_full_disk(
+    uninterrupted: Callable[[int], Journey],
+    small_disk: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    """One that ends in the middle of the third checkpoint."""
+    whole = uninterrupted(1)
+    fits = whole.copy(tmp_path / "fits", after=2).run
+    shutil.rmtree(fits / "gallery")
+    shutil.rmtree(fits / "samples" / "000004")
+    half = disk_size(whole.run / "checkpoints" / "000003") // 2
+    journey = replace(whole, folder=small_disk(disk_size(fits) + half))
+    with journey.start() as started:
+        assert started.wait() == [2], started.output
+        assert "No space left on device" in started.output
+        assert "Traceback" not in started.output
+    assert journey.checkpoints == ["000001", "000002"]
+    small_disk(2**30)
+    journey.finish(resume=True)
+    assert differences(journey, whole) == []
+
+
+def disk_size(folder: Path) -> int:
+    """Bytes that a folder takes in pages of 4 kB."""
+    return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*"))
