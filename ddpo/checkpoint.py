@@ -38,7 +38,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, iteration: int, checkpoint: Checkpoint, *, keep: int) -> Path:
-    """Write `<folder>/<iteration>`, then remove all but the newest `keep`.
+    """Write `<folder>/<iteration>` unless it is there and whole; keep the newest `keep`.
 
     Raises:
         OSError: it could not be written; nothing that was there has changed.
@@ -54,7 +54,9 @@ def save_checkpoint(folder: Path, iteration: int, checkpoint: Checkpoint, *, kee
         digests = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
         (aside / MANIFEST).write_text(json.dumps(digests, indent=1))
 
-    path = write_folder(folder / f"{iteration:06d}", fill)
+    path = folder / f"{iteration:06d}"
+    if _damage(path) is not None:
+        write_folder(path, fill)
     for old in _numbered(folder)[keep:]:
         shutil.rmtree(old)
     return path

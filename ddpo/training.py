@@ -140,7 +140,7 @@ def _reward_metrics(scores: Scores) -> Row:
     row: Row = {"reward/mean": finite_mean(finite), "reward/std": float(finite.std(correction=0))}
     row |= {f"reward/{name}": finite_mean(part) for name, part in scores.parts.items()}
     row |= {f"watch/{name}": finite_mean(part) for name, part in scores.watch.items()}
-    row["reward/failed"] = len(scores.rewards) - len(finite)
+    row["samples_failed"] = len(scores.rewards) - len(finite)
     return row
 
 

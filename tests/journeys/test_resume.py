@@ -6,12 +6,14 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
+from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from tests.journeys.journey import Journey, differences
 from tests.journeys.moments import at, forgetting, killed
 
@@ -133,6 +135,23 @@ def test_a_damaged_checkpoint_is_skipped_by_name(
     assert file in line
     assert "resumed after iteration 2 from runs/run/checkpoints/000002" in output
     assert differences(journey, uninterrupted(1)) == []
+
+
+def test_a_checkpoint_that_is_saved_again_is_never_missing(
+    uninterrupted: Uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped run saves what it may have saved already; a kill between two renames is no loss."""
+    folder = tmp_path / "checkpoints"
+    checkpoint = load_checkpoint(uninterrupted(1).run / "checkpoints" / "000002")
+    save_checkpoint(folder, 2, checkpoint, keep=1)
+
+    def kill(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", kill)
+    with suppress(KeyboardInterrupt):
+        save_checkpoint(folder, 2, checkpoint, keep=1)
+    assert find_checkpoint(folder, pytest.fail) == folder / "000002"
 
 
 def test_without_a_whole_checkpoint_it_starts_again(

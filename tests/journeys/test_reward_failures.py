@@ -90,7 +90,7 @@ def test_a_failed_sample_is_dropped_or_given_the_mean_but_never_zero(
     zero = trained(tmp_path / "zero", config_file, "raise", FAULT="zero", FAULT_CALL="2")
     none = trained(tmp_path / "none", config_file, "raise")
     rows = [metrics(journey.run)[1] for journey in (dropped, mean, zero, none)]
-    assert [row["reward/failed"] > 0 for row in rows] == [True, True, False, False]
+    assert [row["samples_failed"] > 0 for row in rows] == [True, True, False, False]
     assert rows[0]["reward/mean"] == rows[1]["reward/mean"]
     assert rows[0]["reward/mean"] > rows[2]["reward/mean"] + 0.1
     assert rows[0]["reward/std"] < rows[2]["reward/std"] / 2
@@ -104,7 +104,7 @@ def test_a_sample_dropped_in_one_process_counts_in_neither(
     config_file: Path, tmp_path: Path
 ) -> None:
     journey = trained(tmp_path, config_file, "drop", 2, FAULT="nan", FAULT_CALL="2", FAULT_RANK="1")
-    assert metrics(journey.run)[1]["reward/failed"] > 0
+    assert metrics(journey.run)[1]["samples_failed"] > 0
 
 
 @pytest.mark.parametrize("limit", ["0.1", "0.0"])

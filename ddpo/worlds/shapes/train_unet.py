@@ -67,6 +67,7 @@ def new_scheduler() -> DDIMScheduler:
         clip_sample=False,
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
+        steps_offset=1,
         timestep_spacing="trailing",
     )
 
