@@ -23,7 +23,7 @@ PerAction = Float[Tensor, "b a"]
 
 def batch(rewards: Rewards, mask: PerSample, *, eps: float = 1e-6) -> PerSample:
     """(r − mean)/(std + eps) over the whole batch, population std."""
-    return _standardised(_floating(rewards), mask, eps)
+    return _standardised(rewards.double(), mask, eps).to(_floating(rewards))
 
 
 def group(
@@ -44,11 +44,11 @@ def group(
         ValueError: B is not a multiple of `group_size`.
     """
     values, valid = _grouped(rewards, group_size), _grouped(mask, group_size)
-    centred = (values - _mean(values, valid)) * valid
+    centred = torch.where(valid > 0, values - _mean(values, valid), 0.0)
     everyone = centred.reshape(1, -1) if global_std else centred
     counts = valid.reshape(everyone.shape).sum(1, keepdim=True)
     std = (everyone.square().sum(1, keepdim=True) / (counts - 1).clamp(min=1)).sqrt()
-    return (centred / (std + eps)).flatten()
+    return (centred / (std + eps)).flatten().to(_floating(rewards))
 
 
 def leave_one_out(rewards: Rewards, mask: PerSample, *, group_size: int) -> PerSample:
@@ -62,7 +62,7 @@ def leave_one_out(rewards: Rewards, mask: PerSample, *, group_size: int) -> PerS
     values = torch.where(valid > 0, values, 0.0)
     others = valid.sum(1, keepdim=True) - valid
     baseline = (values.sum(1, keepdim=True) - values) / others.clamp(min=1)
-    return ((values - baseline) * valid * (others > 0)).flatten()
+    return ((values - baseline) * valid * (others > 0)).flatten().to(_floating(rewards))
 
 
 def exponential_weights(advantages: PerSample, mask: PerSample, *, temperature: float) -> PerSample:
@@ -124,7 +124,7 @@ class PromptStatistics:
 
     def advantages(self, prompts: Sequence[str], rewards: Rewards, mask: PerSample) -> PerSample:
         """Remember these rewards, then standardise each by its prompt."""
-        values = _floating(rewards)
+        values = rewards.double()
         for prompt, value, valid in zip(prompts, values.tolist(), mask.tolist(), strict=True):
             if valid:
                 buffer = self._buffers[prompt]
@@ -137,7 +137,7 @@ class PromptStatistics:
             if mask[row] > 0 and len(buffer) >= self.min_count:
                 own = torch.tensor(list(buffer), dtype=values.dtype)
                 result[row] = (values[row] - own.mean()) / (own.std(correction=0) + self.eps)
-        return result
+        return result.to(_floating(rewards))
 
     def state_dict(self) -> dict[str, list[float]]:
         """The buffers as plain lists, oldest first: exact in JSON."""
@@ -149,16 +149,16 @@ class PromptStatistics:
         self._buffers.update({prompt: deque(values) for prompt, values in state.items()})
 
 
-def _floating(values: Tensor) -> Tensor:
-    """Integers become fp32; integer arithmetic would truncate advantages."""
-    return values if values.is_floating_point() else values.float()
+def _floating(rewards: Tensor) -> torch.dtype:
+    """The dtype of advantages: that of the rewards; fp32 for integers, which would truncate."""
+    return rewards.dtype if rewards.is_floating_point() else torch.float32
 
 
 def _grouped(values: Tensor, group_size: int) -> Tensor:
-    """`[B]` as `[groups, group_size]`."""
+    """`[B]` as `[groups, group_size]`, fp64."""
     if values.shape[0] % group_size:
         raise ValueError(f"{values.shape[0]} samples do not divide into groups of {group_size}")
-    return _floating(values).reshape(-1, group_size)
+    return values.double().reshape(-1, group_size)
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:

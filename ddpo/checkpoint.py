@@ -57,7 +57,8 @@ def save_checkpoint(folder: Path, iteration: int, checkpoint: Checkpoint, *, kee
     path = folder / f"{iteration:06d}"
     if _damage(path) is not None:
         write_folder(path, fill)
-    for old in _numbered(folder)[keep:]:
+    older = [other for other in _numbered(folder) if int(other.name) < iteration]
+    for old in older[keep - 1 :]:  # a newer one was damaged, and counts for nothing
         shutil.rmtree(old)
     return path
 

@@ -16,8 +16,8 @@ from ddpo.trajectory import Policy, Trajectory
 def iteration_rows(
     config: Config, plan: BatchPlan, prompts: PromptSet, iteration: int
 ) -> list[tuple[int, int]]:
-    """All samples of an iteration as (prompt index, which sample of that prompt), groups "
-    "together.
+    """All samples of an iteration as (prompt index, which sample of that prompt), groups
+    together.
     """
     drawn = prompts.draw(plan.prompts, position=(iteration - 1) * plan.prompts, seed=config.seed)
     seen: Counter[int] = Counter()
@@ -36,8 +36,8 @@ def collect(
     batch: int,
     between: Callable[[], None] = lambda: None,
 ) -> Trajectory:
-    """Sample the generator's rows, at most `batch` at a time; `between` is called after each "
-    "pass.
+    """Sample the generator's rows, at most `batch` at a time; `between` is called after each
+    pass.
     """
     parts = []
     for start in range(0, len(generator.rows), batch):

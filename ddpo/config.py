@@ -28,7 +28,9 @@ from pydantic.dataclasses import dataclass
 
 from ddpo.errors import ConfigError
 
-STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -102,7 +104,7 @@ class _Algorithm:
     """Weight of the KL penalty to the reference policy; 0 makes no reference pass."""
     kl_target: PositiveFloat | None = None
     """Adapt `kl_coef` towards this KL (nats per action, mean over latent dimensions)."""
-    kl_horizon: PositiveFloat = 10_000
+    kl_horizon: PositiveFloat = 10_000.0
     """Samples over which the adaptive coefficient moves."""
 
 
@@ -168,7 +170,7 @@ class TrainConfig:
     """Shape after the warm-up."""
     warmup_updates: Annotated[int, Field(ge=0)] = 0
     """Updates of linear warm-up."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     """Of AdamW."""
     weight_decay: NonNegativeFloat = 1e-4
     """Of AdamW."""
@@ -192,8 +194,8 @@ class TrainConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class EvaluationConfig:
-    """Held-out prompts, sampled with the same noise at every evaluation, and kept for the "
-    "gallery.
+    """Held-out prompts, sampled with the same noise at every evaluation, and kept for the
+    gallery.
     """
 
     every: PositiveInt = 10
@@ -259,6 +261,14 @@ SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)
 class _TextLoader(yaml.SafeLoader):
     """YAML whose scalars stay text, but for null: types are the schema's business."""
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice, which YAML would settle in silence."""
+        keys = [key.value for key, _ in node.value]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            problem = f"{', '.join(twice)} is given twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep)
+
 
 _TextLoader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
@@ -279,16 +289,29 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
             the key, the value and the remedy.
     """
     try:
-        tree = yaml.load(Path(path).read_text(), _TextLoader) or {}
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), ["is not YAML: it is not UTF-8 text"]) from error
+    return parse_config(text, str(path), overrides)
+
+
+def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+    """Decode the text of a YAML file; `source` is its name in messages.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    try:
+        tree = yaml.load(text, _TextLoader) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(source, [f"is not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(tree, dict):
-        raise ConfigError(str(path), ["is not a mapping of sections (name:, policy:, train:, …)"])
+        raise ConfigError(source, ["is not a mapping of sections (name:, policy:, train:, …)"])
     for override in overrides:
-        _apply(tree, override, str(path))
-    return decode_config(tree, source=str(path))
+        _apply(tree, override, source)
+    return decode_config(tree, source)
 
 
 def decode_config(tree: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -358,8 +381,9 @@ def _renew(node: dict[str, Any], section: str) -> dict[str, Any]:
 
 def _problem(detail: Any, tree: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors: the path, the bad value, and the remedy."""
-    loc = [str(part) for part in detail["loc"] if part not in ("ddpo", "ddpo_sf", "rwr")]
-    loc = [part for part in loc if "[" not in part]  # names of union branches
+    loc = [str(part) for part in detail["loc"]]
+    if loc[0] in ("algorithm", "watch"):  # unions, whose branch pydantic names as well
+        del loc[1:2]
     path = ".".join(loc)
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(loc[:-1], tree)
@@ -421,12 +445,17 @@ def _contradictions(config: Config) -> list[str]:
         )
     if isinstance(algorithm, DdpoConfig) and algorithm.clip_range and algorithm.clip_nats:
         problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")
+    if algorithm.min_count > algorithm.buffer_size:
+        problems.append(
+            f"algorithm.min_count: {algorithm.min_count} rewards never fit a buffer of "
+            f"{algorithm.buffer_size} (algorithm.buffer_size)"
+        )
     if algorithm.kl_target is not None and algorithm.kl_coef == 0:
         problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
     if config.policy.eta == 0:
         problems.append(
             "policy.eta: 0 makes every step deterministic, so there is no action to train"
         )
-    if not config.name or Path(config.name).name != config.name:
+    if config.name in ("", "..") or Path(config.name).name != config.name:
         problems.append(f"name: {config.name!r} is not a folder name")
     return problems

@@ -145,8 +145,8 @@ def gathered(accelerator: Accelerator, values: torch.Tensor) -> torch.Tensor:
 
 
 def _parent_command() -> list[str]:
-    """The command line that started this process: accelerate's, or that of torch's elastic "
-    "agent.
+    """The command line that started this process: accelerate's, or that of torch's elastic
+    agent.
     """
     try:
         return psutil.Process(os.getppid()).cmdline()

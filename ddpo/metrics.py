@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 Row = dict[str, float | int | None]
@@ -16,9 +17,10 @@ class MetricsLog:
         self._path = path
 
     def append(self, row: Row) -> None:
-        """Write one row as one line."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """Write one row as one line; what is no finite number becomes null."""
+        finite = {name: value if _is_number(value) else None for name, value in row.items()}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(finite) + "\n")
 
     def keep_until(self, iteration: int) -> None:
         """Forget rows after `iteration`, and a last line that was cut short: a resumed run writes
@@ -35,9 +37,13 @@ def read_metrics(path: Path) -> list[Row]:
     file.
     """
     rows: list[Row] = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
             break
     return rows
+
+
+def _is_number(value: float | int | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -67,7 +67,7 @@ def load_prompts(config: PromptsConfig) -> PromptSet:
     listed = resources.files("ddpo") / "prompt_sets" / f"{name}.txt"
     if not name or Path(name).name != name or not listed.is_file():
         raise UserError(f"prompts.set: unknown set {name!r}; known: {', '.join(set_names())}")
-    return PromptSet(_lines(listed.read_text()))
+    return PromptSet(_lines(listed.read_text(encoding="utf-8")))
 
 
 def set_names() -> list[str]:
@@ -82,7 +82,7 @@ def set_names() -> list[str]:
 def _from_file(path: Path) -> PromptSet:
     """One prompt a line; blank lines and lines that start with # are left out."""
     try:
-        texts = _lines(path.read_text())
+        texts = _lines(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UserError(f"prompts.file: {path} cannot be read: {reason}") from error

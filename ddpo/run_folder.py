@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config import Config, config_tree, differing_keys, dump_config, load_config
+from ddpo.config import (
+    Config,
+    config_tree,
+    differing_keys,
+    dump_config,
+    load_config,
+    parse_config,
+)
 from ddpo.errors import UserError
 
 
@@ -34,7 +41,7 @@ class RunFolder:
                 f"the run another name"
             )
         folder.path.mkdir(parents=True)
-        folder.config.write_text(dump_config(config))
+        folder.config.write_text(dump_config(config), encoding="utf-8")
         return folder
 
     @classmethod
@@ -50,7 +57,8 @@ class RunFolder:
                 f"--resume: there is no run in {folder.path}; start it without --resume"
             )
         before = config_tree(load_config(folder.config))
-        if keys := differing_keys(before, config_tree(config)):
+        now = config_tree(parse_config(dump_config(config), "configuration"))
+        if keys := differing_keys(before, now):
             raise UserError(
                 f"--resume: the configuration differs from that of {folder.path} in "
                 f"{', '.join(keys)}; "

@@ -103,8 +103,8 @@ def iterate(run: Run, stop: StopRequest) -> Row:
 
 
 def _sample(run: Run, stop: StopRequest) -> Trajectory:
-    """This process's samples of the next iteration. Until they are all there, nothing has "
-    "changed.
+    """This process's samples of the next iteration. Until they are all there, nothing has
+    changed.
     """
     iteration = run.state.iteration + 1
     rows = iteration_rows(run.config, run.plan, run.prompts, iteration)

@@ -46,9 +46,9 @@ class Trajectory:
         parts += [*self.columns.values(), *([] if self.outputs is None else [self.outputs])]
         if any(len(part) != len(self.prompts) for part in parts):
             raise ValueError(f"a trajectory's parts differ in length: {[len(p) for p in parts]}")
-        if any(
-            tensor.requires_grad for tensor in (self.log_probs, self.mask, *self.record.values())
-        ):
+        tensors = [self.log_probs, self.mask, *self.record.values()]
+        tensors += [self.outputs] if isinstance(self.outputs, Tensor) else []
+        if any(tensor.requires_grad for tensor in tensors):
             raise ValueError("a trajectory never holds a graph: detach its tensors")
 
     def __len__(self) -> int:

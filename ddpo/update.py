@@ -90,8 +90,8 @@ def accumulate_gradients(
     *,
     first: bool,
 ) -> None:
-    """The gradient of one update, micro-batch by micro-batch; processes average it in the last "
-    "one.
+    """The gradient of one update, micro-batch by micro-batch; processes average it in the last
+    one.
     """
     accelerator, policy, algorithm = run.accelerator, run.policy, run.state.algorithm
     device = trajectory.mask.device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,11 @@ def test_every_counter_changes_the_noise() -> None:
         generator(rows=tuple((prompt + 1, sample) for prompt, sample in ROWS)),
         generator(rows=tuple((prompt, sample + 1) for prompt, sample in ROWS)),
     ]
-    draws = [generator().normal(0, (8,)), generator().normal(1, (8,))]
-    draws += [other.normal(0, (8,)) for other in others]
-    for i, one in enumerate(draws):
-        for other in draws[:i]:
-            assert not (one == other).any()
+    draws = [generator().normal(0, (64,)), generator().normal(1, (64,))]
+    draws += [other.normal(0, (64,)) for other in others]
+    for one, other in combinations(draws, 2):
+        for row in range(len(ROWS)):  # nor is one the other, shifted
+            assert not torch.isin(one[row], other[row]).any()
     uniforms = [generator().uniform(0), generator().uniform(1)]
     uniforms += [other.uniform(0) for other in others]
     assert len(torch.cat(uniforms).unique()) > 5 * len(uniforms) - 5  # ROWS shifted share a few

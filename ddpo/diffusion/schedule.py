@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpo.diffusion.transitions import Gaussian, Latents, Prediction, ddim
+from ddpo.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,21 @@ class DdimSchedule:
 
     @classmethod
     def from_scheduler(cls, scheduler: DDIMScheduler, num_steps: int, eta: float) -> DdimSchedule:
-        """The schedule that `scheduler.step` would follow over `num_steps` steps."""
-        scheduler.set_timesteps(num_steps)
+        """The schedule that `scheduler.step` would follow over `num_steps` steps.
+
+        Raises:
+            UserError: the scheduler cannot space that many.
+        """
+        trained = scheduler.config["num_train_timesteps"]
+        if num_steps <= trained:
+            scheduler.set_timesteps(num_steps)
         timesteps = scheduler.timesteps.cpu()
-        following = timesteps - scheduler.config["num_train_timesteps"] // num_steps
+        if len(timesteps) != num_steps or timesteps.min() < 0:
+            raise UserError(
+                f"policy.num_steps: {num_steps} steps cannot be spaced over the {trained} "
+                f"timesteps of this model; take a divisor of {trained}, such as 20, 25 or 50"
+            )
+        following = timesteps - trained // num_steps
         alphas, final = scheduler.alphas_cumprod, torch.as_tensor(scheduler.final_alpha_cumprod)
         alpha_next = torch.where(following >= 0, alphas[following.clamp(min=0)], final)
         prediction = cast(Prediction, scheduler.config["prediction_type"])

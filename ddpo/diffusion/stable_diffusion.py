@@ -48,8 +48,8 @@ class StableDiffusion:
         return self
 
     def latent_shape(self, resolution: int | None) -> tuple[int, int, int]:
-        """Shape of one sample's latents at `resolution` pixels a side; at the model's own if "
-        "None.
+        """Shape of one sample's latents at `resolution` pixels a side; at the model's own if
+        None.
         """
         config = self.pipeline.unet.config
         side = resolution // self.pipeline.vae_scale_factor if resolution else config.sample_size

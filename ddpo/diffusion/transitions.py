@@ -48,8 +48,8 @@ class Gaussian:
         return torch.where(self.std > 0, log_density, 0.0)
 
     def kl(self, other: Gaussian) -> PerRow:
-        """Exact KL(self‖other) for equal std, `(μ − μ')² / 2σ²`: nats, mean over latent "
-        "dimensions.
+        """Exact KL(self‖other) for equal std, `(μ − μ')² / 2σ²`: nats, mean over latent
+        dimensions.
         """
         std = torch.where(self.std > 0, self.std, 1.0)
         error = (self.mean - other.mean) / _per_row(std, self.mean)
@@ -131,7 +131,7 @@ def dance_sde(
     """
     x, v, sigma, sigma_next = _at_least_fp32(latents, velocity, sigma, sigma_next)
     dt = sigma_next - sigma
-    strength = torch.where(sigma_next > 0, eta, 0.0).to(sigma)
+    strength = torch.where(sigma_next > 0, torch.full_like(sigma, eta), 0.0)
     clean = x - _per_row(sigma, x) * v
     score = -(x - _per_row(1 - sigma, x) * clean) / _per_row(sigma.square(), x)
     mean = x + _per_row(dt, x) * v - 0.5 * _per_row(strength.square() * dt, x) * score

@@ -17,9 +17,9 @@ prompts: {{file: {prompts}}}
 rewards: {{"tests.journeys.noisy:Noisy": 1.0}}
 algorithm: {{kind: ddpo, advantages: per_prompt, min_count: 2, kl_coef: 0.1, kl_target: 0.01,
   kl_horizon: 50}}
-train: {{iterations: 4, samples_per_iteration: 8, updates_per_iteration: 2, learning_rate: 1e-3,
-  lr_schedule: cosine, warmup_updates: 3, ema_decay: 0.9, sample_batch_size: 2,
-  micro_batch_size: 2, actions_per_pass: 2}}
+train: {{iterations: 3, samples_per_iteration: 8, updates_per_iteration: 2, learning_rate: 1e-3,
+  lr_schedule: cosine, warmup_updates: 3, ema_decay: 0.9, sample_batch_size: 4,
+  micro_batch_size: 4, actions_per_pass: 2}}
 evaluation: {{every: 2, samples: 2}}
 checkpoint: {{every: 1, keep: 9}}
 """

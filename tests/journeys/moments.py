@@ -30,7 +30,6 @@ STAGES: dict[str, tuple[Any, str]] = {
     "updating": (DiffusionPolicy, "evaluate"),
     "recording": (MetricsLog, "append"),
     "saving": (ddpo.checkpoint, "save_file"),
-    "renaming": (ddpo.checkpoint, "_flush"),
     "picturing": (ddpo.evaluation, "to_image"),
 }
 """What is called while a run is at it."""

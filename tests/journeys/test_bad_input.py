@@ -161,7 +161,7 @@ def test_a_truly_full_disk(
     whole = uninterrupted(1)
     fits = whole.copy(tmp_path / "fits", after=2).run
     shutil.rmtree(fits / "gallery")
-    shutil.rmtree(fits / "samples" / "000004")
+    shutil.rmtree(fits / "samples" / "000003")
     half = disk_size(whole.run / "checkpoints" / "000003") // 2
     journey = replace(whole, folder=small_disk(disk_size(fits) + half))
     with journey.start() as started:

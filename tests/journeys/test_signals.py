@@ -32,7 +32,7 @@ def stopped(journey: Journey, number: int, stage: str, call: int, rank: int = 0)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     ("stage", "call", "saved"),
-    [("sampling", 1 + 4 + 2, 1), ("updating", 8 + 3, 2)],
+    [("sampling", 1 + 2 + 1, 1), ("updating", 4 + 3, 2)],
     ids=["sampling", "updating"],
 )
 def test_a_signal_saves_and_says_how_to_resume(
@@ -54,7 +54,7 @@ def test_a_signal_saves_and_says_how_to_resume(
 def test_a_signal_in_the_first_iteration(uninterrupted: Uninterrupted, tmp_path: Path) -> None:
     """The base was evaluated, with random numbers: it is not evaluated again."""
     journey = replace(uninterrupted(1), folder=tmp_path)
-    output = stopped(journey, signal.SIGTERM, "sampling", 1 + 2)
+    output = stopped(journey, signal.SIGTERM, "sampling", 1 + 1)
     assert "stopped by a signal after iteration 0" in output
     journey.finish(resume=True)
     assert differences(journey, uninterrupted(1)) == []
@@ -62,7 +62,10 @@ def test_a_signal_in_the_first_iteration(uninterrupted: Uninterrupted, tmp_path:
 
 @pytest.mark.parametrize(
     ("number", "stage", "call", "rank", "saved"),
-    [(signal.SIGTERM, "updating", 4 + 1, 1, 2), (signal.SIGINT, "sampling", 1 + 4 + 1, 0, 2)],
+    [
+        (signal.SIGTERM, "updating", 4 + 1, 1, 2),
+        (signal.SIGINT, "sampling", 1 + 1 + 1 + 1 + 1, 0, 2),
+    ],
     ids=["updating", "sampling"],
 )
 def test_all_processes_stop_when_one_is_told(
@@ -89,7 +92,7 @@ def test_signals_close_together_are_one_request(
     """A launcher repeats the terminal's Ctrl-C."""
     journey = replace(uninterrupted(1), folder=tmp_path)
     twice = both(sent(signal.SIGINT), sent(signal.SIGTERM))
-    with journey.start(hooks=[at("sampling", 4, twice)]) as started:
+    with journey.start(hooks=[at("sampling", 2, twice)]) as started:
         assert started.wait() == [128 + signal.SIGINT]
         assert "continue with" in started.output
 
@@ -97,7 +100,7 @@ def test_signals_close_together_are_one_request(
 def test_a_second_signal_stops_at_once(uninterrupted: Uninterrupted, tmp_path: Path) -> None:
     journey = replace(uninterrupted(1), folder=tmp_path, overrides=(SELDOM,))
     stops = both(sent(signal.SIGINT), said("asked"), stuck(600))
-    with journey.start(hooks=[at("sampling", 4, stops)]) as started:
+    with journey.start(hooks=[at("sampling", 2, stops)]) as started:
         started.wait_for(lambda: "asked" in started.output)
         time.sleep(SAME_REQUEST_SECONDS + 0.1)
         started.send(signal.SIGTERM)

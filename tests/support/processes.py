@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PRELOADED = "tests.support.preloaded"
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which a process counts as hanging."""
 
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         "verifier, reconstructions": reconstructions,
         "pipeline, held-out captions": evaluate.heldout_accuracy(pipeline, options.captions),
         "clip, by attribute": evaluate.clip_accuracy(options.out / "clip", vae, options.scenes),
-        "bytes": weigh(options.out),
+        "bytes": weigh(options.out / "pipeline", options.out / "clip"),
     }
     print(json.dumps(figures, indent=2))
 
@@ -43,9 +43,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ddpo.worlds.shapes.build", description=__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="receives pipeline/, clip/ and checkpoints/")
-    add("--minutes-autoencoder", type=float, default=10.0)
+    add("--minutes-autoencoder", type=float, default=14.0)
     add("--minutes-unet", type=float, default=25.0, help="at most; see --stop-at")
-    add("--minutes-clip", type=float, default=10.0)
+    add("--minutes-clip", type=float, default=30.0)
     add("--stop-at", type=float, default=0.55, help="held-out accuracy at which the U-Net stops")
     add("--threads", type=int, default=torch.get_num_threads())
     add("--scenes", type=int, default=1000, help="scenes to measure the verifier and CLIP on")
@@ -68,10 +68,10 @@ def publish(source: Path, target: Path) -> None:
     os.replace(aside, target)
 
 
-def weigh(folder: Path) -> int:
-    """The bytes of a folder's files, without those of the checkpoints."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files if "checkpoints" not in path.parts[-3:])
+def weigh(*folders: Path) -> int:
+    """The bytes of all files in some folders."""
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
 
 
 if __name__ == "__main__":

@@ -91,16 +91,14 @@ class Stage:
 
     def _save(self) -> None:
         tensors = {
-            f"{name}/{key}": value.contiguous()
+            f"{name}/{key}": value
             for name, module in self.modules.items()
             for key, value in module.state_dict().items()
         }
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
         spent = {"seconds": self.seconds, "step": self.step, "stopped": self.stopped}
-        aside = self.path.with_suffix(".aside")
-        save_file(tensors, aside, metadata={"spent": json.dumps(spent)})
-        os.replace(aside, self.path)
+        save_whole(tensors, self.path, {"spent": json.dumps(spent)})
         self.report(f"loss {self.average_loss:.4f}")
 
     def _load(self) -> None:
@@ -121,6 +119,15 @@ class Stage:
         self.seconds, self.step = spent["seconds"], spent["step"]
         if spent["stopped"]:
             self.stop()
+
+
+def save_whole(
+    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all."""
+    aside = path.with_suffix(".aside")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, aside, metadata)
+    os.replace(aside, path)
 
 
 def as_tensor(pictures: np.ndarray) -> Float[Tensor, "b 3 h w"]:

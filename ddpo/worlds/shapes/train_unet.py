@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ddpo.worlds.shapes.evaluate import heldout_accuracy
 from ddpo.worlds.shapes.scenes import claims, render, scene_for
-from ddpo.worlds.shapes.stage import Stage, as_tensor
+from ddpo.worlds.shapes.stage import Stage, as_tensor, save_whole
 from ddpo.worlds.shapes.tokenizer import CONTEXT_LENGTH, make_tokenizer
 from ddpo.worlds.shapes.train_autoencoder import encode
 
@@ -90,8 +90,8 @@ def latent_pool(
             pictures = np.stack([render(scene_for(claim, rng)) for claim in part])
             latents.append(encode(vae, as_tensor(pictures) * 2 - 1))
             captions += [claim.caption() for claim in part]
-        scaled = (torch.cat(latents) * vae.config["scaling_factor"]).contiguous()
-        save_file({"latents": scaled, "tokens": token_ids(tokenizer, captions)}, path)
+        scaled = torch.cat(latents) * vae.config["scaling_factor"]
+        save_whole({"latents": scaled, "tokens": token_ids(tokenizer, captions)}, path)
     return load_file(path)
 
 
