@@ -74,7 +74,8 @@ def test_a_failed_evaluation_keeps_the_iteration(
 
 def trained(folder: Path, config: Path, action: str, processes: int = 1, **fault: str) -> Journey:
     """One iteration in which some samples fail and the run goes on."""
-    overrides = (SHORT, f"reward_failures={{action: {action}, limit: 0.5}}")
+    failures = f"reward_failures={{action: {action}, limit: 0.5}}"
+    overrides = (SHORT, "algorithm.advantages=batch", failures)
     journey = Journey(folder, config, overrides, processes)
     with journey.start(**fault) as started:
         assert started.wait() == [0] * processes, started.output

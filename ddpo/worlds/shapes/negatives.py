@@ -5,15 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ddpo.worlds.shapes.scenes import (
-    BACKGROUNDS,
-    COLOURS,
-    POSITIONS,
-    RADII,
-    RELATIONS,
-    SHAPES,
-    Claim,
-)
+from ddpo.worlds.shapes.scenes import Claim
+from ddpo.worlds.shapes.words import BACKGROUNDS, COLOURS, POSITIONS, RADII, RELATIONS, SHAPES
 
 
 def altered(claim: Claim, attribute: str, rng: np.random.Generator) -> Claim | None:

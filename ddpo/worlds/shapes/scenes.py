@@ -14,37 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-IMAGE_SIZE = 64
-SUPERSAMPLING = 4
+from ddpo.worlds.shapes.words import (
+    BACKGROUNDS,
+    COLOURS,
+    IMAGE_SIZE,
+    POSITIONS,
+    RADII,
+    RELATIONS,
+    SHAPES,
+    SIZE_BOUNDARY,
+)
 
-COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (225, 20, 30),
-    "green": (20, 165, 50),
-    "blue": (40, 90, 255),
-    "yellow": (255, 230, 30),
-    "orange": (255, 130, 0),
-    "purple": (140, 30, 200),
-    "pink": (255, 130, 200),
-    "cyan": (20, 220, 230),
-}
-BACKGROUNDS: dict[str, tuple[int, int, int]] = {
-    "black": (0, 0, 0),
-    "white": (255, 255, 255),
-    "gray": (128, 128, 128),
-    "brown": (100, 60, 25),
-    "navy": (10, 15, 85),
-}
-RADII = {"small": 8.5, "large": 11.5}
-SIZE_BOUNDARY = 9.9  # the geometric mean of the two radii: what is below it is small
-RELATIONS = ("left of", "above")
-# A lone thing stands at one of these, which a caption may name.
-POSITIONS: dict[str, tuple[float, float]] = {
-    "at the left": (17.0, 32.0),
-    "at the right": (47.0, 32.0),
-    "at the top": (32.0, 17.0),
-    "at the bottom": (32.0, 47.0),
-    "in the center": (32.0, 32.0),
-}
+SUPERSAMPLING = 4
 _PAIR_CENTRES = {
     "left of": ((16.5, 32.0), (47.5, 32.0)),
     "above": ((32.0, 16.5), (32.0, 47.5)),
@@ -64,33 +45,6 @@ def _thing_pattern(suffix: str = "") -> str:
     return f"an? (?:{size} )?{colour} {shape}"
 
 
-def _ring(count: int, radius: float, phase: float = -0.25) -> np.ndarray:
-    """`count` points on a circle, the first at `phase` turns (-0.25 is straight up)."""
-    angles = 2 * np.pi * (phase + np.arange(count) / count)
-    return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
-def _star(outer: float, inner: float) -> np.ndarray:
-    points = _ring(10, 1.0)
-    return points * np.where(np.arange(10) % 2, inner, outer)[:, None]
-
-
-def _cross(reach: float, half_width: float) -> np.ndarray:
-    r, w = reach, half_width
-    quadrant = np.array([[w, -r], [w, -w], [r, -w]])
-    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])  # a quarter turn of row vectors
-    return np.concatenate([quadrant @ np.linalg.matrix_power(turn, k) for k in range(4)])
-
-
-# Outlines of radius about 1 around their centroid; y grows downwards.
-SHAPES: dict[str, np.ndarray] = {
-    "circle": _ring(48, 1.0),
-    "square": _ring(4, 0.9 * 2**0.5, phase=0.125),
-    "triangle": _ring(3, 1.2),
-    "diamond": _ring(4, 1.15),
-    "star": _star(1.2, 0.5),
-    "cross": _cross(1.1, 0.36),
-}
 _SECOND = f" {_any_of('relation', RELATIONS)} {_thing_pattern('2')}"
 _WHERE = f" {_any_of('position', POSITIONS)}"
 _BACKDROP = f" on a {_any_of('background', BACKGROUNDS)} background"
@@ -256,22 +210,23 @@ def scene_for(claim: Claim, rng: np.random.Generator) -> Scene:
 
 def draw_claim(rng: np.random.Generator) -> Claim:
     """A random claim: one thing in three cases of ten, two otherwise."""
-
-    def pick(options: dict | tuple) -> str:
-        return str(rng.choice(list(options)))
-
-    def thing() -> ThingClaim:
-        size = pick(RADII) if rng.random() < 0.4 else None
-        return ThingClaim(pick(tuple(SHAPES)), pick(tuple(COLOURS)), size)
-
-    background = pick(tuple(BACKGROUNDS))
+    background = _pick(rng, BACKGROUNDS)
     if rng.random() < 0.3:
-        position = pick(tuple(POSITIONS)) if rng.random() < 0.5 else None
-        return Claim((thing(),), background, position=position)
-    first, second = thing(), thing()
+        position = _pick(rng, POSITIONS) if rng.random() < 0.5 else None
+        return Claim((_draw_thing(rng),), background, position=position)
+    first, second = _draw_thing(rng), _draw_thing(rng)
     while (second.shape, second.colour) == (first.shape, first.colour):
-        second = thing()
-    return Claim((first, second), background, relation=pick(RELATIONS))
+        second = _draw_thing(rng)
+    return Claim((first, second), background, relation=_pick(rng, RELATIONS))
+
+
+def _draw_thing(rng: np.random.Generator) -> ThingClaim:
+    size = _pick(rng, RADII) if rng.random() < 0.4 else None
+    return ThingClaim(_pick(rng, SHAPES), _pick(rng, COLOURS), size)
+
+
+def _pick(rng: np.random.Generator, options: Iterable[str]) -> str:
+    return str(rng.choice(list(options)))
 
 
 def claims(seed: int, held_out: bool = False) -> Iterator[Claim]:

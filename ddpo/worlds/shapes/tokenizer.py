@@ -7,7 +7,7 @@ from typing import Any, cast
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from ddpo.worlds.shapes.scenes import BACKGROUNDS, COLOURS, POSITIONS, RADII, RELATIONS, SHAPES
+from ddpo.worlds.shapes.words import BACKGROUNDS, COLOURS, POSITIONS, RADII, RELATIONS, SHAPES
 
 CONTEXT_LENGTH = 20  # the longest caption has 14 words; two more tokens mark start and end
 START, END = "<|startoftext|>", "<|endoftext|>"

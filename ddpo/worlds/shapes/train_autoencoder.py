@@ -9,8 +9,9 @@ from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 
-from ddpo.worlds.shapes.scenes import IMAGE_SIZE, Scene, claims, render, scene_for
+from ddpo.worlds.shapes.scenes import Scene, claims, render, scene_for
 from ddpo.worlds.shapes.stage import Stage, as_tensor
+from ddpo.worlds.shapes.words import IMAGE_SIZE
 
 CROP_SIZE = 32
 CROP_PART = 0.75  # of the training, before it turns to whole pictures

@@ -21,10 +21,11 @@ from torchvision.transforms.functional import gaussian_blur
 
 from ddpo.worlds.shapes.clip import load_clip
 from ddpo.worlds.shapes.negatives import ALTERATIONS, altered
-from ddpo.worlds.shapes.scenes import IMAGE_SIZE, Claim, claims, render, scene_for
+from ddpo.worlds.shapes.scenes import Claim, claims, render, scene_for
 from ddpo.worlds.shapes.stage import Stage, as_tensor, save_whole
 from ddpo.worlds.shapes.tokenizer import CONTEXT_LENGTH, make_tokenizer
 from ddpo.worlds.shapes.train_autoencoder import decode, encode
+from ddpo.worlds.shapes.words import IMAGE_SIZE
 
 GROUP = 4  # a claim and three alterations of it
 WORN_GROUPS = 2048

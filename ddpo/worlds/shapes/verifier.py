@@ -14,21 +14,8 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
-from ddpo.worlds.shapes.scenes import (
-    BACKGROUNDS,
-    COLOURS,
-    IMAGE_SIZE,
-    RADII,
-    SHAPES,
-    SIZE_BOUNDARY,
-    Claim,
-    Scene,
-    Thing,
-    parse,
-    position_of,
-    relation_of,
-    render,
-)
+from ddpo.worlds.shapes.scenes import Claim, Scene, Thing, parse, position_of, relation_of, render
+from ddpo.worlds.shapes.words import BACKGROUNDS, COLOURS, IMAGE_SIZE, RADII, SHAPES, SIZE_BOUNDARY
 
 BACKGROUND_DISTANCE = 60.0  # RGB distance beyond which a border has no background's colour
 COLOUR_DISTANCE = 75.0  # and a thing no object colour

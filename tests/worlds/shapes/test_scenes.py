@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 from ddpo.worlds.shapes.scenes import (
-    BACKGROUNDS,
-    COLOURS,
-    SHAPES,
     Claim,
     Scene,
     Thing,
@@ -24,6 +21,7 @@ from ddpo.worlds.shapes.scenes import (
     scene_for,
     training_captions,
 )
+from ddpo.worlds.shapes.words import BACKGROUNDS, COLOURS, SHAPES
 
 RED_CIRCLE = Thing("circle", "red", 16.0, 32.0, 8.5)
 BLUE_SQUARE = Thing("square", "blue", 48.0, 32.0, 11.5)
