@@ -34,6 +34,8 @@ def start_accelerator(config: Config) -> Accelerator:
     ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
     try:
         accelerator = Accelerator(
+            # without this, processes on a machine without a GPU do not find each other
+            cpu=not torch.accelerator.is_available(),
             mixed_precision=config.train.mixed_precision,
             log_with=None if config.tracker == "none" else config.tracker,
             project_dir=config.run_folder,

@@ -141,17 +141,19 @@ def _gathered_random_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
     process.
     """
     name, keys, *position = np.random.get_state()
-    mine = {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": torch.from_numpy(np.array(keys)),
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    mine = {  # as arrays: torch's own pickling of byte tensors between processes is broken
+        "torch": torch.get_rng_state().numpy(),
+        "cuda": [state.numpy() for state in cuda],
+        "numpy": np.array(keys),
         "plain": {"numpy": [name, *position], "python": random.getstate()},
     }
     everyone = gather_object([mine])
     tensors: dict[str, Tensor] = {}
     for rank, states in enumerate(everyone):
-        tensors[f"{rank}.torch"], tensors[f"{rank}.numpy"] = states["torch"], states["numpy"]
-        tensors |= {f"{rank}.cuda.{i}": state for i, state in enumerate(states["cuda"])}
+        arrays = {"torch": states["torch"], "numpy": states["numpy"]}
+        arrays |= {f"cuda.{i}": state for i, state in enumerate(states["cuda"])}
+        tensors |= {f"{rank}.{name}": torch.from_numpy(a.copy()) for name, a in arrays.items()}
     return tensors, {str(rank): states["plain"] for rank, states in enumerate(everyone)}
 
 
