@@ -22,6 +22,10 @@ class MetricsLog:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite) + "\n")
 
+    def empty(self) -> bool:
+        """Whether no row was written yet."""
+        return not read_metrics(self._path)
+
     def keep_until(self, iteration: int) -> None:
         """Forget rows after `iteration`, and a last line that was cut short: a resumed run writes
         them again.

@@ -83,6 +83,7 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
         accelerator, lambda: RunFolder.reopen(config) if resume else RunFolder.create(config)
     )
     set_seed(config.seed, device_specific=True)
+    state.mark()
     metrics = MetricsLog(folder.metrics)
     run = Run(config, accelerator, plan, prompts, heldout, scorer, folder, metrics, state)
     run.say(plan.describe())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class TrainState:
         iteration: the last one that is complete.
         samples_seen: samples trained on so far, over all processes.
         network_passes: samples' worth of passes so far, over all processes, evaluation not counted.
+        random_states: this process's, as they were when the last iteration was complete: what came
+            after, and was cut off, will be done again.
     """
 
     policy: Policy
@@ -39,6 +41,11 @@ class TrainState:
     iteration: int = 0
     samples_seen: int = 0
     network_passes: int = 0
+    random_states: dict[str, Any] = field(default_factory=lambda: _random_states())
+
+    def mark(self) -> None:
+        """Declare that all of the iteration is done: a checkpoint is as of now."""
+        self.random_states = _random_states()
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -63,7 +70,7 @@ class TrainState:
         writes the result.
         """
         tensors, optimizer = _flat_optimizer(self.optimizer.state_dict())
-        random_tensors, random_plain = _gathered_random_states()
+        random_tensors, random_plain = _gathered(self.random_states)
         ema = {} if self.ema is None else _numbered(self.ema.shadow_params)
         scaler = self.accelerator.scaler
         return Checkpoint(
@@ -106,6 +113,7 @@ class TrainState:
         _set_random_states(
             saved.tensors["random_states"], state["random_states"][str(process)], process
         )
+        self.mark()
         self.iteration = state["iteration"]
         self.samples_seen = state["samples_seen"]
         self.network_passes = state["network_passes"]
@@ -136,31 +144,31 @@ def _nested_optimizer(
     return {"state": state, "param_groups": groups}
 
 
-def _gathered_random_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Every process's random states: bulk as tensors, the rest as plain JSON, both keyed by
-    process.
+def _random_states() -> dict[str, Any]:
+    """This process's random states, as arrays and plain JSON types.
+
+    Arrays, because torch's own pickling of byte tensors between processes is broken.
     """
     name, keys, *position = np.random.get_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    mine = {  # as arrays: torch's own pickling of byte tensors between processes is broken
-        "torch": torch.get_rng_state().numpy(),
-        "cuda": [state.numpy() for state in cuda],
-        "numpy": np.array(keys),
-        "plain": {"numpy": [name, *position], "python": random.getstate()},
-    }
-    everyone = gather_object([mine])
+    arrays = {"torch": torch.get_rng_state().numpy().copy(), "numpy": np.array(keys)}
+    arrays |= {f"cuda.{index}": state.numpy().copy() for index, state in enumerate(cuda)}
+    return {"arrays": arrays, "plain": {"numpy": [name, *position], "python": random.getstate()}}
+
+
+def _gathered(states: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Every process's random states: arrays as tensors, the rest as it is, keyed by process."""
     tensors: dict[str, Tensor] = {}
-    for rank, states in enumerate(everyone):
-        arrays = {"torch": states["torch"], "numpy": states["numpy"]}
-        arrays |= {f"cuda.{i}": state for i, state in enumerate(states["cuda"])}
-        tensors |= {f"{rank}.{name}": torch.from_numpy(a.copy()) for name, a in arrays.items()}
-    return tensors, {str(rank): states["plain"] for rank, states in enumerate(everyone)}
+    everyone = gather_object([states])
+    for rank, its in enumerate(everyone):
+        tensors |= {f"{rank}.{name}": torch.from_numpy(a) for name, a in its["arrays"].items()}
+    return tensors, {str(rank): its["plain"] for rank, its in enumerate(everyone)}
 
 
 def _set_random_states(
     tensors: Mapping[str, Tensor], plain: Mapping[str, Any], process: int
 ) -> None:
-    """The inverse of `_gathered_random_states`, for one of its processes."""
+    """Set the random states of one of the processes that `_gathered` gave."""
     torch.set_rng_state(tensors[f"{process}.torch"])
     cuda = [tensors[key] for key in sorted(tensors) if key.startswith(f"{process}.cuda.")]
     if cuda and torch.cuda.is_available():

@@ -42,8 +42,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     run = prepare_run(config, resume=resume)
     try:
         with StopRequest(run.accelerator) as stop, _bar(run) as bar:
-            if run.state.iteration == 0:
-                on_main(run.accelerator, lambda: run.metrics.keep_until(-1))
+            if on_main(run.accelerator, run.metrics.empty):
                 _record(run, evaluate(run))
             while run.state.iteration < config.train.iterations:
                 row = iterate(run, stop)
@@ -151,11 +150,12 @@ def _due(run: Run, every: int) -> bool:
 
 
 def _record(run: Run, row: Row) -> None:
-    """Write metrics to the run folder, and to the tracker."""
+    """Write metrics to the run folder and the tracker: the iteration is complete."""
     row = {"iteration": run.state.iteration, **row}
     on_main(run.accelerator, lambda: run.metrics.append(row))
     known = {name: value for name, value in row.items() if value is not None}
     run.accelerator.log(known, step=run.state.iteration)
+    run.state.mark()
 
 
 def _stop_if_asked(run: Run, stop: StopRequest) -> None:
