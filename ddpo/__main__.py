@@ -20,7 +20,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 or 143 after a signal, 1
     otherwise.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "overrides") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse takes no positional arguments after an option: `CONFIG --resume key=value`
+        options.overrides += rest
     try:
         options.command(options)
     except DdpoError as error:

@@ -31,7 +31,7 @@ def start_accelerator(config: Config) -> Accelerator:
         UserError: the number running is not the number asked for, or the tracker or precision is
             not available here.
     """
-    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     try:
         accelerator = Accelerator(
             # without this, processes on a machine without a GPU do not find each other
@@ -57,6 +57,7 @@ def check_process_count(declared: int | None, running: int) -> None:
     """
     asked = {
         "train.processes": declared,
+        "WORLD_SIZE": int(os.environ.get("WORLD_SIZE", running)),
         "accelerate launch": launched_processes(_parent_command()),
     }
     for source, count in asked.items():

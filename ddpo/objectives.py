@@ -12,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, maximum, where
 
 PerAction = Float[Tensor, "b a"]
+Advantages = Float[Tensor, "b #a"]  # one a sample, or one an action
 
 MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to ± this before the exponential, so that none overflows."""
 
 
-def score_function(log_probs: PerAction, advantages: PerAction, mask: PerAction) -> PerAction:
+def score_function(log_probs: PerAction, advantages: Advantages, mask: PerAction) -> PerAction:
     """REINFORCE: −A·log π (Williams 1992; DDPO-SF, Black et al. 2024, eq. 5).
 
     With `advantages.exponential_weights` in place of A it is reward-weighted regression (Peters &
@@ -29,7 +30,7 @@ def score_function(log_probs: PerAction, advantages: PerAction, mask: PerAction)
 def clipped_surrogate(
     log_probs: PerAction,
     old_log_probs: PerAction,
-    advantages: PerAction,
+    advantages: Advantages,
     mask: PerAction,
     *,
     clip_range: float,
