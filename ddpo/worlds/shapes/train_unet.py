@@ -22,6 +22,7 @@ from ddpo.worlds.shapes.train_autoencoder import encode
 EMA_DECAY = 0.998
 DROP_CAPTION = 0.1  # for classifier-free guidance
 TEXT_WIDTH = 96
+TERMINAL_SIGNAL = 1e-5  # ᾱ of the last training step
 
 
 def new_unet() -> UNet2DConditionModel:
@@ -59,14 +60,21 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """v-prediction with a last training step of pure noise, which sampling starts from."""
+    """v-prediction that starts from all but pure noise, in the betas of a plain DDIM scheduler.
+
+    The betas are Stable Diffusion's, rescaled as for zero terminal SNR (Lin et al. 2024, algorithm
+    1) but to a last signal of `TERMINAL_SIGNAL`: at 0 itself, rounding turns some of diffusers'
+    own steps with eta = 1 into the root of a negative number.
+    """
+    plain: Any = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    roots = plain.alphas_cumprod.double().sqrt()
+    first, last, final = roots[0], roots[-1], TERMINAL_SIGNAL**0.5
+    signal = (final + (roots - last) * (first - final) / (first - last)) ** 2
+    betas = 1 - signal / torch.cat([torch.ones(1).double(), signal[:-1]])
     return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+        trained_betas=betas.tolist(),
         clip_sample=False,
         prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
         steps_offset=1,
         timestep_spacing="trailing",
     )
