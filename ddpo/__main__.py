@@ -32,6 +32,9 @@ def main(arguments: Sequence[str]) -> int:
         if os.environ.get("RANK", "0") == "0":
             print(f"ddpo: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # before or after training, which handles it itself
+        print("ddpo: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -18,7 +18,7 @@ from accelerate.commands.config.config_args import default_config_file
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
 from ddpo.config import Config
-from ddpo.errors import DdpoError, UserError
+from ddpo.errors import DdpoError, UserError, WriteError
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1
@@ -111,7 +111,8 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
     """Run `action` on the main process only; all get its result, or its error.
 
     Raises:
-        UserError: what `action` raised; a write that failed becomes one, with its path and reason.
+        DdpoError: what `action` raised.
+        WriteError: it raised an OSError: with the path and the reason.
     """
     outcome: list[object] = [None, None]
     if accelerator.is_main_process:
@@ -121,11 +122,7 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
             outcome[1] = error
         except OSError as error:
             where = f" to {error.filename}" if error.filename else ""
-            outcome[1] = UserError(
-                f"cannot write{where}: {error.strerror or error}; the last complete checkpoint is "
-                f"intact: "
-                f"make room, then continue with --resume"
-            )
+            outcome[1] = WriteError(f"cannot write{where}: {error.strerror or error}")
     broadcast_object_list(outcome)
     if isinstance(outcome[1], DdpoError):
         raise outcome[1]

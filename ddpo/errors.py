@@ -2,7 +2,8 @@
 
 DdpoError                 one line: what happened, where, what to do
 ├── UserError             bad input, found before anything is written      (exit code 2)
-│   └── ConfigError       one or several errors in a configuration
+│   ├── ConfigError       one or several errors in a configuration
+│   └── WriteError        a file that could not be written, such as on a full disk
 ├── RunError              a run that had to stop; its last state is saved  (exit code 1)
 └── Interrupted           a signal stopped the run; its state is saved     (exit code 128 + signal)
 """
@@ -31,6 +32,10 @@ class ConfigError(UserError):
         noun = "error" if len(problems) == 1 else "errors"
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(f"{source}: {len(problems)} {noun} in the configuration{lines}")
+
+
+class WriteError(UserError):
+    """A file or folder could not be written; what was there before has not changed."""
 
 
 class RunError(DdpoError):

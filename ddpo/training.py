@@ -13,7 +13,7 @@ from ddpo.checkpoint import write_folder
 from ddpo.collection import collect, iteration_rows
 from ddpo.config import Config
 from ddpo.distributed import on_main, summed
-from ddpo.errors import Interrupted, RunError, UserError
+from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
 from ddpo.gallery import write_gallery
 from ddpo.metrics import Row
@@ -55,10 +55,15 @@ def train(config: Config, *, resume: bool = False) -> Path:
                     run.save()
                 _show(bar, row)
                 _stop_if_asked(run, stop)
-        _finish(run)
-    except UserError:
+            _finish(run)
+    except UserError as error:
         if run.state.iteration == 0 and not resume:  # refused: leave nothing half-written
             on_main(run.accelerator, lambda: shutil.rmtree(run.folder.path))
+        elif isinstance(error, WriteError):
+            raise WriteError(
+                f"{error}; the last complete checkpoint is intact: make room, then "
+                f"{_how_to_resume(run)}"
+            ) from error
         raise
     except RunError as error:
         run.save()

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 import ddpo.checkpoint
 import ddpo.evaluation
+import ddpo.run
 import ddpo.update
 from ddpo.__main__ import main
 from ddpo.checkpoint import Checkpoint
@@ -25,12 +26,14 @@ from ddpo.state import TrainState
 from ddpo.trajectory import Evaluation
 
 STAGES: dict[str, tuple[Any, str]] = {
+    "preparing": (ddpo.run, "load_prompts"),
     "sampling": (DiffusionPolicy, "sample"),
     "scoring": (Scorer, "score"),
     "updating": (DiffusionPolicy, "evaluate"),
     "recording": (MetricsLog, "append"),
     "saving": (ddpo.checkpoint, "save_file"),
     "picturing": (ddpo.evaluation, "to_image"),
+    "finishing": (DiffusionPolicy, "save_pretrained"),
 }
 """What is called while a run is at it."""
 

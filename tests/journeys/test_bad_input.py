@@ -134,6 +134,18 @@ def test_a_full_disk_leaves_the_last_complete_checkpoint(
     assert differences(journey, uninterrupted(1)) == []
 
 
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_disk_that_is_full_from_the_beginning(
+    call: int, config_file: Path, tmp_path: Path
+) -> None:
+    """Nothing is left, and nobody is told to resume it."""
+    journey = Journey(tmp_path, config_file)
+    with journey.start(hooks=[disk_full("picturing", call)]) as started:
+        assert started.wait() == [2]
+        assert "ddpo: cannot write: No space left on device\n" in started.output
+    assert not journey.run.exists()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Mount, or resize, a file system of so many bytes."""

@@ -51,6 +51,25 @@ def test_a_signal_saves_and_says_how_to_resume(
     assert differences(journey, whole) == []
 
 
+def test_an_interrupt_before_there_is_a_run(config_file: Path, tmp_path: Path) -> None:
+    journey = Journey(tmp_path, config_file)
+    output = stopped(journey, signal.SIGINT, "preparing", 1)
+    assert output.endswith("ddpo: interrupted\n")
+    assert "Traceback" not in output
+    assert not journey.run.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_final_model_is_written(
+    number: int, uninterrupted: Uninterrupted, tmp_path: Path
+) -> None:
+    """All is trained: it is finished."""
+    journey = replace(uninterrupted(1), folder=tmp_path)
+    journey.finish(hooks=[at("finishing", 1, sent(number))])
+    assert (journey.run / "gallery" / "index.html").exists()
+    assert differences(journey, uninterrupted(1)) == []
+
+
 def test_a_signal_in_the_first_iteration(uninterrupted: Uninterrupted, tmp_path: Path) -> None:
     """The base was evaluated, with random numbers: it is not evaluated again."""
     journey = replace(uninterrupted(1), folder=tmp_path)
