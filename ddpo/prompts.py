@@ -15,6 +15,10 @@ from ddpo.errors import UserError
 SHAPES_CAPTIONS = 512
 """Size of the `shapes` prompt sets."""
 
+SHAPES_SETS = ("shapes", "shapes-heldout", "shapes-pairs", "shapes-pairs-heldout")
+"""All captions, or those of two things; of scenes like those the weights were trained on, or of
+others."""
+
 
 @dataclass(frozen=True)
 class PromptSet:
@@ -60,10 +64,9 @@ def load_prompts(config: PromptsConfig) -> PromptSet:
     """
     if config.file is not None:
         return _from_file(config.file)
-    makers = {"shapes": _shapes, "shapes-heldout": _shapes_heldout}
     name = config.set or ""
-    if name in makers:
-        return PromptSet(makers[name]())
+    if name in SHAPES_SETS:
+        return PromptSet(_shapes(name))
     listed = resources.files("ddpo") / "prompt_sets" / f"{name}.txt"
     if not name or Path(name).name != name or not listed.is_file():
         raise UserError(f"prompts.set: unknown set {name!r}; known: {', '.join(set_names())}")
@@ -76,7 +79,7 @@ def set_names() -> list[str]:
     files = [
         item.name.removesuffix(".txt") for item in folder.iterdir() if item.name.endswith(".txt")
     ]
-    return sorted([*files, "shapes", "shapes-heldout"])
+    return sorted([*files, *SHAPES_SETS])
 
 
 def _from_file(path: Path) -> PromptSet:
@@ -97,13 +100,8 @@ def _lines(text: str) -> list[str]:
     return [line for line in stripped if line and not line.startswith("#")]
 
 
-def _shapes() -> list[str]:
-    from ddpo.worlds.shapes.scenes import training_captions
+def _shapes(name: str) -> list[str]:
+    from ddpo.worlds.shapes.scenes import heldout_captions, training_captions
 
-    return training_captions(SHAPES_CAPTIONS, seed=0)
-
-
-def _shapes_heldout() -> list[str]:
-    from ddpo.worlds.shapes.scenes import heldout_captions
-
-    return heldout_captions(SHAPES_CAPTIONS, seed=0)
+    captions = heldout_captions if name.endswith("-heldout") else training_captions
+    return captions(SHAPES_CAPTIONS, things=2 if "-pairs" in name else None)

@@ -13,6 +13,7 @@ from ddpo import prompts
 from ddpo.config import PromptsConfig
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet, load_prompts, set_names
+from ddpo.worlds.shapes import parse
 
 
 def prompt_set(size: int) -> PromptSet:
@@ -132,10 +133,24 @@ def test_a_named_set_holds_distinct_prompts(name: str) -> None:
 
 
 @pytest.mark.usefixtures("_few_captions")
-def test_held_out_shapes_are_not_trained_on() -> None:
-    seen = set(load_prompts(PromptsConfig(set="shapes")).texts)
-    assert seen.isdisjoint(load_prompts(PromptsConfig(set="shapes-heldout")).texts)
+@pytest.mark.parametrize("name", ["shapes", "shapes-pairs"])
+def test_held_out_shapes_are_not_trained_on(name: str) -> None:
+    seen = set(load_prompts(PromptsConfig(set=name)).texts)
+    assert seen.isdisjoint(load_prompts(PromptsConfig(set=f"{name}-heldout")).texts)
+
+
+@pytest.mark.parametrize(("name", "things"), [("shapes", {1, 2}), ("shapes-pairs", {2})])
+def test_pairs_have_two_things(name: str, things: set[int]) -> None:
+    for half in (name, f"{name}-heldout"):
+        texts = load_prompts(PromptsConfig(set=half)).texts
+        assert {len(parse(text).things) for text in texts} == things
 
 
 def test_the_known_sets_are_these() -> None:
-    assert set_names() == ["animals", "shapes", "shapes-heldout"]
+    assert set_names() == [
+        "animals",
+        "shapes",
+        "shapes-heldout",
+        "shapes-pairs",
+        "shapes-pairs-heldout",
+    ]

@@ -238,20 +238,23 @@ def claims(seed: int, held_out: bool = False) -> Iterator[Claim]:
             yield claim
 
 
-def _distinct_captions(count: int, seed: int, held_out: bool) -> list[str]:
+def _distinct_captions(count: int, seed: int, things: int | None, held_out: bool) -> list[str]:
     captions: dict[str, None] = {}
     for claim in claims(seed, held_out):
-        captions[claim.caption()] = None
+        if things in (None, len(claim.things)):
+            captions[claim.caption()] = None
         if len(captions) >= count:
             return list(captions)
     raise AssertionError("claims() never ends")
 
 
-def training_captions(count: int, seed: int = 0) -> list[str]:
-    """`count` distinct captions of combinations that the weights were trained on."""
-    return _distinct_captions(count, seed, held_out=False)
+def training_captions(count: int, seed: int = 0, things: int | None = None) -> list[str]:
+    """`count` distinct captions of combinations that the weights were trained on; with `things`, of
+    scenes with so many (1 or 2).
+    """
+    return _distinct_captions(count, seed, things, held_out=False)
 
 
-def heldout_captions(count: int, seed: int = 0) -> list[str]:
-    """`count` distinct captions of combinations that no training scene shows."""
-    return _distinct_captions(count, seed, held_out=True)
+def heldout_captions(count: int, seed: int = 0, things: int | None = None) -> list[str]:
+    """The same of combinations that no training scene shows."""
+    return _distinct_captions(count, seed, things, held_out=True)
