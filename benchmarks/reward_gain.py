@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -60,7 +61,8 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     ]
     shutil.rmtree(options.runs / name, ignore_errors=True)
     command = [sys.executable, "-m", "ddpo", "train", str(options.config), *overrides]
-    subprocess.run(command, check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    subprocess.run(command, check=True, env=environment)
     config = load_config(options.config, overrides)
     rows = read_metrics(config.run_folder / "metrics.jsonl")
     index = json.loads((config.run_folder / "samples" / "000000" / "index.json").read_text())
@@ -119,7 +121,7 @@ def _options() -> argparse.Namespace:
         "--label", default=None, help="name of the result; the configuration's when omitted"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs") / "benchmarks")
-    parser.add_argument("--threads", type=int, default=2, help="noted in the result")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each run")
     options = parser.parse_args()
     options.label = options.label or options.config.stem
     return options

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"verifier on {options.scenes} reconstructions: {reconstructions:.4f}", flush=True)
     pipeline = train_unet.train(checkpoints, vae, options.minutes_unet, options.stop_at)
     publish(checkpoints / "pipeline", options.out / "pipeline")
-    clip = train_clip.train(checkpoints, vae, options.minutes_clip)
+    clip = train_clip.train(checkpoints, vae, pipeline, options.minutes_clip)
     publish(clip, options.out / "clip")
     figures = {
         "verifier, clean scenes": evaluate.clean_accuracy(options.scenes),

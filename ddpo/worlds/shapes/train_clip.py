@@ -1,8 +1,9 @@
-"""Stage two of the recipe: a tiny CLIP, through open_clip, that notices every attribute.
+"""Stage three of the recipe: a tiny CLIP, through open_clip, that notices every attribute.
 
-Each batch holds groups of scenes that differ in one attribute, so that only attention to all of
-them tells the captions apart. Half the pictures are worn: decoded from noisy latents, blurred or
-noisy, because a reward meets generated pictures and not clean ones.
+A batch holds either groups of scenes that differ in one attribute, so that only attention to all of
+them tells the captions apart; or pictures that the pipeline drew, with captions of what they turned
+out to show, against what they were asked to show. Pictures are noisy but never blurred: a CLIP that
+forgives blur rewards soft shapes.
 """
 
 import json
@@ -13,13 +14,13 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ddpo.worlds.shapes.clip import load_clip
+from ddpo.worlds.shapes.drawn import draw_pool
 from ddpo.worlds.shapes.negatives import ALTERATIONS, altered
 from ddpo.worlds.shapes.scenes import Claim, claims, render, scene_for
 from ddpo.worlds.shapes.stage import Stage, as_tensor, save_whole
@@ -29,7 +30,9 @@ from ddpo.worlds.shapes.words import IMAGE_SIZE
 
 GROUP = 4  # a claim and three alterations of it
 WORN_GROUPS = 2048
-LATENT_NOISE = 0.6  # at most, in standard deviations of the latents
+LATENT_NOISE = 0.2  # at most, in standard deviations of the latents
+PIXEL_NOISE = 0.05  # at most
+DRAWN_GROUPS = 3000
 EMPHASIS = {"shape": 6, "size": 4, "relation": 2, "position": 2}  # what is learned last
 _DRAWN_FROM = [name for name in ALTERATIONS for _ in range(EMPHASIS.get(name, 1))]
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -79,11 +82,17 @@ def draw_group(claim: Claim, rng: np.random.Generator) -> list[Claim]:
     return group
 
 
-def draw_groups(count: int, seed: int) -> tuple[list[Claim], np.ndarray]:
-    """Groups of claims in a row, and a clean picture of each."""
+def draw_claims(count: int, seed: int) -> list[Claim]:
+    """Groups of claims, one after the other."""
     rng = np.random.default_rng([seed, 4])
     stream = claims(seed)
-    drawn = [claim for _ in range(count) for claim in draw_group(next(stream), rng)]
+    return [claim for _ in range(count) for claim in draw_group(next(stream), rng)]
+
+
+def draw_groups(count: int, seed: int) -> tuple[list[Claim], np.ndarray]:
+    """Groups of claims, and a clean picture of each."""
+    drawn = draw_claims(count, seed)
+    rng = np.random.default_rng([seed, 5])
     return drawn, np.stack([render(scene_for(claim, rng)) for claim in drawn])
 
 
@@ -103,26 +112,40 @@ def worn_pool(vae: AutoencoderKL, path: Path, seed: int = 10**7) -> tuple[list[C
     return drawn, load_file(path)["pictures"]
 
 
-def wear(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """Blur a third of the pictures, and add noise to another third."""
-    choice = torch.rand(len(pictures), 1, 1, 1)
-    blurred = gaussian_blur(pictures, [5, 5], [float(torch.rand(()) + 0.3)])
-    noisy = pictures + 0.1 * torch.rand(len(pictures), 1, 1, 1) * torch.randn_like(pictures)
-    return torch.where(choice < 1 / 3, blurred, torch.where(choice > 2 / 3, noisy, pictures))
+def noisy(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Add noise, to each picture a random amount."""
+    amount = PIXEL_NOISE * torch.rand(len(pictures), 1, 1, 1)
+    return pictures + amount * torch.randn_like(pictures)
 
 
 def contrastive_loss(
-    images: Float[Tensor, "b d"], texts: Float[Tensor, "b d"], scale: Float[Tensor, ""]
+    images: Float[Tensor, "b d"],
+    texts: Float[Tensor, "n d"],
+    scale: Float[Tensor, ""],
+    captions: list[str],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of each picture among the captions, and the reverse (Radford et al., 2021)."""
-    logits = scale * images @ texts.T
-    own = torch.arange(len(logits))
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    """Cross-entropy of each picture among the captions, and the reverse (Radford et al., 2021).
+
+    Args:
+        images: Embeddings of pictures.
+        texts: Embeddings of captions: those of the pictures, then more that fit none of them.
+        scale: Factor of the cosine similarity.
+        captions: As many as texts; equal ones are no negatives of each other.
+    """
+    count = len(images)
+    numbers = {caption: number for number, caption in enumerate(captions)}
+    identity = torch.tensor([numbers[caption] for caption in captions])
+    equal = identity[:count, None] == identity
+    own = torch.arange(count)
+    equal[own, own] = False
+    logits = (scale * images @ texts.T).masked_fill(equal, -torch.inf)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits[:, :count].T, own)) / 2
 
 
 def train(
     folder: Path,
     vae: AutoencoderKL,
+    pipeline: StableDiffusionPipeline,
     minutes: float,
     groups: int = 32,
     peak_rate: float = 1.5e-3,
@@ -130,10 +153,11 @@ def train(
     """Train for so many minutes and write the folder `clip/`.
 
     Args:
-        folder: Receives the worn pictures, the checkpoints, and the result.
+        folder: Receives the worn and the drawn pictures, the checkpoints, and the result.
         vae: The trained autoencoder.
+        pipeline: The trained pipeline, whose pictures half the steps take.
         minutes: Wall-clock time, counted over all the starts of this stage.
-        groups: Groups of four scenes a step; every other step takes worn ones.
+        groups: Groups of four scenes a step; a step takes clean, worn or drawn ones.
         peak_rate: Learning rate after the warm-up.
 
     Returns:
@@ -147,16 +171,25 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak_rate, weight_decay=0.02)
     stage = Stage(folder, "clip", {"model": model}, optimizer, minutes, peak_rate)
     worn_claims, worn_pictures = worn_pool(vae, folder / "worn.safetensors")
+    asked = draw_claims(DRAWN_GROUPS, seed=2 * 10**7)
+    drawn = draw_pool(pipeline, asked, folder / "drawn.safetensors")
     for step in stage.steps():
+        others: list[str] = []
         if step % 2:
+            rows = torch.randint(len(drawn.shown), (groups * GROUP,)).tolist()
+            pixels = drawn.pictures[rows].float() / 255
+            captions = [drawn.shown[row] for row in rows]
+            others = sorted({drawn.asked[row] for row in rows} - set(captions))
+        elif step % 4:
             rows = worn_rows(groups)
-            drawn, pixels = [worn_claims[row] for row in rows], worn_pictures[rows].float() / 255
+            pixels = worn_pictures[rows].float() / 255
+            captions = [worn_claims[row].caption() for row in rows]
         else:
-            drawn, pictures = draw_groups(groups, seed=step)
-            pixels = as_tensor(pictures)
-        tokens = tokenizer([claim.caption() for claim in drawn])
-        images, texts, scale = model((wear(pixels) - MEAN[0]) / STD[0], tokens)
-        stage.update(contrastive_loss(images, texts, scale))
+            claimed, pictures = draw_groups(groups, seed=step)
+            pixels, captions = as_tensor(pictures), [claim.caption() for claim in claimed]
+        captions += others
+        images, texts, scale = model((noisy(pixels) - MEAN[0]) / STD[0], tokenizer(captions))
+        stage.update(contrastive_loss(images, texts, scale, captions))
     save_whole(model.state_dict(), result / "open_clip_model.safetensors")
     load_clip(result)
     return result

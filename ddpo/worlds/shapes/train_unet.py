@@ -1,4 +1,4 @@
-"""Stage three of the recipe: a U-Net and its text encoder, trained together on stored latents."""
+"""Stage two of the recipe: a U-Net and its text encoder, trained together on stored latents."""
 
 from copy import deepcopy
 from pathlib import Path

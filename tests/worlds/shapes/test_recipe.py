@@ -1,5 +1,6 @@
 """The parts of the recipe that training relies on."""
 
+import math
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ddpo.worlds.shapes.scenes import Claim, parse
 from ddpo.worlds.shapes.stage import Stage
 from ddpo.worlds.shapes.tokenizer import make_tokenizer, vocabulary
 from ddpo.worlds.shapes.train_autoencoder import random_pictures, reconstruction_loss
+from ddpo.worlds.shapes.train_clip import contrastive_loss
 from ddpo.worlds.shapes.train_unet import new_scheduler
 
 PAIR = parse("a large red circle left of a blue square on a gray background")
@@ -82,6 +84,14 @@ def test_the_reconstruction_loss_counts_things_four_times_and_edges():
     assert reconstruction_loss(target + 1, target).item() == pytest.approx(1.5)
     target[..., 0, 0] = 1.0  # one pixel of sixteen is a thing
     assert reconstruction_loss(target + 1, target).item() == pytest.approx(1.5 * (15 + 4) / 16)
+
+
+def test_equal_captions_are_no_negatives_of_each_other():
+    """Two pictures of one caption, and a caption that fits neither."""
+    images, texts = torch.eye(3)[[0, 0]], torch.eye(3)[[0, 0, 1]]
+    loss = contrastive_loss(images, texts, torch.tensor(2.0), ["a", "a", "b"])
+    forward = -math.log(math.e**2 / (math.e**2 + 1))  # against the one other caption
+    assert loss.item() == pytest.approx(forward / 2)  # the reverse has nothing to choose from
 
 
 def test_crops_show_a_thing():
