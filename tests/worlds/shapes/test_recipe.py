@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from torch import nn
 
+from ddpo.worlds.shapes import pipeline_path, train_clip
+from ddpo.worlds.shapes.clip import load_clip
 from ddpo.worlds.shapes.negatives import altered
 from ddpo.worlds.shapes.scenes import Claim, parse
 from ddpo.worlds.shapes.stage import Stage
@@ -92,6 +95,22 @@ def test_equal_captions_are_no_negatives_of_each_other():
     loss = contrastive_loss(images, texts, torch.tensor(2.0), ["a", "a", "b"])
     forward = -math.log(math.e**2 / (math.e**2 + 1))  # against the one other caption
     assert loss.item() == pytest.approx(forward / 2)  # the reverse has nothing to choose from
+
+
+def test_the_clip_stage_makes_a_folder_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On few pictures and for a moment, with all three kinds of batches."""
+    monkeypatch.setattr(train_clip, "WORN_GROUPS", 4)
+    monkeypatch.setattr(train_clip, "DRAWN_GROUPS", 4)
+    monkeypatch.setattr(Stage, "steps", lambda stage: range(4))
+    pipeline = StableDiffusionPipeline.from_pretrained(pipeline_path())
+    folder = train_clip.train(tmp_path, pipeline.vae, pipeline, minutes=1.0, groups=4)
+    model, preprocess, tokenize = load_clip(folder)
+    similarity = (
+        model.encode_image(preprocess(torch.rand(2, 3, 64, 64)))
+        @ model.encode_text(tokenize(["a red circle on a gray background"])).T
+    )
+    assert similarity.shape == (2, 1)
+    assert similarity.isfinite().all()
 
 
 def test_crops_show_a_thing():
