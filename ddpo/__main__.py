@@ -12,7 +12,10 @@ from ddpo.errors import DdpoError, UserError
 
 
 def run() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script. Like `python -m`, it finds modules of the working folder:
+    a reward may be named `module:name`.
+    """
+    sys.path.insert(0, "")
     sys.exit(main(sys.argv[1:]))
 
 

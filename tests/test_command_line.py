@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ddpo import load_config
-from ddpo.__main__ import main
+from ddpo.__main__ import main, run
 
 CONFIG = Path(__file__).parents[1] / "configs" / "ddpo_sd15_compressibility.yaml"
 
@@ -23,6 +25,20 @@ def test_config_prints_what_load_config_reads_with_the_arithmetic(
     assert "# 256 samples an iteration = 256 prompts x 1 samples = 2 processes x 128" in printed
     assert "# 4 updates an iteration, each on 64 samples = 2 processes x 32 samples" in printed
     assert yaml.safe_load(printed)["seed"] == 7
+
+
+def test_the_console_script_finds_rewards_in_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "reward_of_my_own.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.setattr(sys, "argv", ["ddpo", "config", str(CONFIG)])
+    assert importlib.util.find_spec("reward_of_my_own") is None
+    with pytest.raises(SystemExit) as left:
+        run()
+    assert left.value.code == 0
+    assert importlib.util.find_spec("reward_of_my_own") is not None
 
 
 def test_config_refuses_what_does_not_divide(capsys: pytest.CaptureFixture[str]) -> None:
