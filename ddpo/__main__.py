@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.add_argument("--prompts", nargs="+", required=True, help="prompts, or one file of them")
     sample.add_argument("--seed", type=int, default=0, help="of the first picture (default 0)")
-    sample.add_argument("--num-steps", type=int, help="denoising steps")
+    sample.add_argument("--num-steps", type=_positive, help="denoising steps")
     sample.add_argument("--guidance-scale", type=float, help="classifier-free guidance")
     sample.add_argument("--eta", type=float, help="weight of DDIM's noise")
     sample.add_argument(
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_config(config)
     config.add_argument(
-        "--processes", type=int, default=1, help="processes to divide among (default 1)"
+        "--processes", type=_positive, default=1, help="processes to divide among (default 1)"
     )
     config.set_defaults(command=_config)
 
@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +115,12 @@ def _sample(options: argparse.Namespace) -> None:
     from ddpo.sampling import sample
 
     prompts = options.prompts
-    if len(prompts) == 1 and Path(prompts[0]).is_file():
+    if len(prompts) == 1 and os.path.isfile(prompts[0]):  # Path.is_file raises on a long prompt
         prompts = load_prompts(PromptsConfig(file=Path(prompts[0]))).texts
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out: {options.out} cannot be made: {error.strerror}") from error
     images = sample(
         options.model,
         prompts,
@@ -118,7 +129,6 @@ def _sample(options: argparse.Namespace) -> None:
         guidance_scale=options.guidance_scale,
         eta=options.eta,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     for number, (prompt, image) in enumerate(zip(prompts, images, strict=True)):
         path = options.out / f"{number:04d}.png"
         image.save(path)

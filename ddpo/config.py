@@ -456,6 +456,8 @@ def _contradictions(config: Config) -> list[str]:
         problems.append(
             "policy.eta: 0 makes every step deterministic, so there is no action to train"
         )
+    if both := sorted(set(config.rewards) & set(config.watch)):
+        problems.append(f"watch: {', '.join(both)} is optimised already (rewards), and measured")
     if config.name in ("", "..") or Path(config.name).name != config.name:
         problems.append(f"name: {config.name!r} is not a folder name")
     return problems

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -33,16 +34,20 @@ def start_accelerator(config: Config) -> Accelerator:
     """
     ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
     try:
-        accelerator = Accelerator(
-            # without this, processes on a machine without a GPU do not find each other
-            cpu=not torch.accelerator.is_available(),
-            mixed_precision=config.train.mixed_precision,
-            log_with=None if config.tracker == "none" else config.tracker,
-            project_dir=config.run_folder,
-            kwargs_handlers=[ddp],
-        )
+        with warnings.catch_warnings():  # of a tracker that is not installed: refused below
+            warnings.filterwarnings("ignore", message="`log_with=")
+            accelerator = Accelerator(
+                # without this, processes on a machine without a GPU do not find each other
+                cpu=not torch.accelerator.is_available(),
+                mixed_precision=config.train.mixed_precision,
+                log_with=None if config.tracker == "none" else config.tracker,
+                project_dir=config.run_folder,
+                kwargs_handlers=[ddp],
+            )
     except ValueError as error:
         raise UserError(f"tracker: {config.tracker} / train.mixed_precision: {error}") from error
+    if config.tracker != "none" and not accelerator.log_with:  # accelerate only warns
+        raise UserError(f"tracker: {config.tracker} is not installed; install it, or tracker: none")
     check_process_count(config.train.processes, accelerator.num_processes)
     return accelerator
 

@@ -29,9 +29,14 @@ class ConfigError(UserError):
     def __init__(self, source: str, problems: list[str]):
         """Join `problems` beneath the name of the file they were found in."""
         self.problems = problems
+        self._source = source
         noun = "error" if len(problems) == 1 else "errors"
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(f"{source}: {len(problems)} {noun} in the configuration{lines}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, list[str]]]:
+        """Errors travel between processes."""
+        return ConfigError, (self._source, self.problems)
 
 
 class WriteError(UserError):

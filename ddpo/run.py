@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from ddpo.batching import BatchPlan, plan_batches
 from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from ddpo.config import Config, config_tree
 from ddpo.distributed import die_with_launcher, on_main, start_accelerator
+from ddpo.errors import UserError
 from ddpo.metrics import MetricsLog
 from ddpo.policies import build_policy
 from ddpo.prompts import PromptSet, load_prompts
@@ -90,8 +92,29 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     if resume:
         _restore(run)
     if config.tracker != "none":
-        accelerator.init_trackers(config.name, config=_flat(config_tree(config)))
+        _start_tracker(run, resume=resume)
     return run
+
+
+def _start_tracker(run: Run, *, resume: bool) -> None:
+    """Tell the tracker of this run.
+
+    Raises:
+        UserError: it cannot start, as when nobody is logged in; a new run leaves nothing behind.
+    """
+    failure = ""
+    try:
+        run.accelerator.init_trackers(run.config.name, config=_flat(config_tree(run.config)))
+    except Exception as error:  # trackers have no common error
+        failure = " ".join(str(error).split())[:300] or type(error).__name__
+
+    def refuse() -> None:
+        if failure:
+            if not resume:
+                shutil.rmtree(run.folder.path)
+            raise UserError(f"tracker: {run.config.tracker} cannot start: {failure}")
+
+    on_main(run.accelerator, refuse)
 
 
 def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> TrainState:

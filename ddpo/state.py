@@ -107,7 +107,7 @@ class TrainState:
             for index, shadow in enumerate(self.ema.shadow_params):
                 shadow.copy_(saved.tensors["ema"][str(index)])
         self.algorithm.load_state_dict(state["algorithm"])
-        if self.accelerator.scaler is not None:
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         process = self.accelerator.process_index % state["processes"]
         _set_random_states(
@@ -170,9 +170,9 @@ def _set_random_states(
 ) -> None:
     """Set the random states of one of the processes that `_gathered` gave."""
     torch.set_rng_state(tensors[f"{process}.torch"])
-    cuda = [tensors[key] for key in sorted(tensors) if key.startswith(f"{process}.cuda.")]
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(cuda)
+    for device in range(torch.cuda.device_count()):  # there may be fewer than when it was saved
+        if (state := tensors.get(f"{process}.cuda.{device}")) is not None:
+            torch.cuda.set_rng_state(state, device)
     name, *position = plain["numpy"]
     np.random.set_state((name, tensors[f"{process}.numpy"].numpy(), *position))
     version, words, gauss = plain["python"]

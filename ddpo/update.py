@@ -36,6 +36,7 @@ class Measured:
         grad_norm: sum over updates of the norm before clipping.
         residual: largest |log-ratio| of the first update, before anything changed.
         updates: how many were made.
+        skipped: how many were not, because their gradient was not finite.
     """
 
     sums: dict[str, Tensor]
@@ -43,15 +44,15 @@ class Measured:
     grad_norm: Tensor
     residual: Tensor
     updates: int = 0
+    skipped: int = 0
 
     def row(self, run: Run) -> dict[str, float]:
-        """The means over all processes. A collective, and the only host synchronisation of the
-        stage.
-        """
+        """The means over all processes. A collective."""
         stacked = torch.stack([*self.sums.values()])
         means = (summed(run.accelerator, stacked) / self.actions).tolist()
         row = dict(zip(self.sums, means, strict=True))
-        row["policy/grad_norm"] = float(self.grad_norm) / self.updates
+        row["policy/grad_norm"] = float(self.grad_norm) / max(1, self.updates)
+        row["policy/updates_skipped"] = self.skipped
         row["policy/ratio_residual"] = largest(run.accelerator, self.residual)
         return row
 
@@ -146,15 +147,21 @@ def check_residual(run: Run, residual: float) -> None:
 
 
 def _step(run: Run, measured: Measured) -> None:
-    """One optimizer step on the accumulated gradient."""
-    state = run.state
+    """One optimizer step on the accumulated gradient, unless it is not finite: that would destroy
+    the weights for good. The norm is that of all processes, so they agree.
+    """
+    state, scaler = run.state, run.accelerator.scaler
     norm = run.accelerator.clip_grad_norm_(state.parameters, run.config.train.max_grad_norm)
-    state.optimizer.step()
-    if not run.accelerator.optimizer_step_was_skipped:
+    assert isinstance(norm, Tensor)
+    finite = bool(norm.isfinite())
+    if finite or scaler is not None:  # the scaler skips by itself, and lowers its scale
+        state.optimizer.step()
+    if finite and not run.accelerator.optimizer_step_was_skipped:
         state.schedule.step()
         if state.ema is not None:
             state.ema.step(state.parameters)
+        measured.grad_norm = measured.grad_norm + norm.detach()
+        measured.updates += 1
+    else:
+        measured.skipped += 1
     state.optimizer.zero_grad(set_to_none=True)
-    assert isinstance(norm, Tensor)
-    measured.grad_norm = measured.grad_norm + norm.detach()
-    measured.updates += 1

@@ -41,6 +41,32 @@ def test_the_console_script_finds_rewards_in_the_working_folder(
     assert importlib.util.find_spec("reward_of_my_own") is not None
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["config", str(CONFIG), "--processes", "0"],
+        ["sample", "m", "--prompts", "p", "--num-steps", "0"],
+    ],
+    ids=["processes", "steps"],
+)
+def test_a_count_below_one_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "0 is not 1 or more" in capsys.readouterr().err
+
+
+def test_a_long_prompt_and_a_folder_that_cannot_be_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "pictures"
+    assert main(["sample", "shapes", "--prompts", "a " * 300, "--out", str(out)]) == 2
+    assert f"--out: {out} cannot be made: Not a directory" in capsys.readouterr().err
+
+
 def test_config_refuses_what_does_not_divide(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", str(CONFIG), "--processes", "3"]) == 2
     error = capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -460,3 +461,10 @@ def test_a_configuration_is_frozen(minimal: Path) -> None:
     config = load_config(minimal)
     with pytest.raises(AttributeError):
         config.seed = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_errors_of_a_configuration_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(ConfigError("a.yaml", ["one", "two"])))
+    assert isinstance(error, ConfigError)
+    assert str(error) == str(ConfigError("a.yaml", ["one", "two"]))
+    assert error.problems == ["one", "two"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
+from urllib.request import getproxies
 
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
@@ -68,6 +68,8 @@ def _from_pretrained(model: str, source: Path | str, **options: Any) -> Any:
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"policy.model: {model} cannot be loaded: {reason}") from error
+    if type(pipeline) not in FAMILIES:
+        return pipeline
     words, rows = len(pipeline.tokenizer), pipeline.text_encoder.config.vocab_size
     if words != rows:
         # a tokenizer that could not be read comes out nearly empty, and without an error
@@ -100,7 +102,7 @@ def _from_hub(model: str) -> Any:
 
 def _hub_answers() -> bool:
     """One attempt to connect, instead of the library's many."""
-    address = urlparse(os.environ.get("HTTPS_PROXY") or constants.ENDPOINT)
+    address = urlparse(getproxies().get("https") or constants.ENDPOINT)
     try:
         with socket.create_connection((address.hostname or "", address.port or 443), PROBE_SECONDS):
             return True

@@ -20,6 +20,7 @@ from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.schedule import DdimSchedule
 from ddpo.diffusion.stable_diffusion import StableDiffusion
 from ddpo.diffusion.transitions import Gaussian
+from ddpo.errors import UserError
 from ddpo.lora import adapters_off, add_lora
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Evaluation, Trajectory
@@ -200,9 +201,11 @@ def build_diffusion_policy(
     """Load the model that a configuration names, and make ready what is trained.
 
     Raises:
-        UserError: the model cannot be loaded, or the LoRA targets match nothing.
+        UserError: the model cannot be loaded, the LoRA targets match nothing, no step of the chain
+            has noise, or latents cannot have the resolution.
     """
     family = load_family(config.policy.model).to(device)
+    _check_shape(family, config.policy.resolution)
     reference = None
     if config.lora is not None:
         add_lora(family.network, config.lora)
@@ -213,10 +216,30 @@ def build_diffusion_policy(
     if config.train.gradient_checkpointing:
         network: Any = family.network
         network.enable_gradient_checkpointing()
-    return DiffusionPolicy(
+    policy = DiffusionPolicy(
         family,
         config.policy,
         reference=reference,
         uses_lora=config.lora is not None,
         autocast=autocast,
     )
+    if not policy.schedule.mask().any():
+        raise UserError(
+            f"policy.num_steps: with {config.policy.num_steps} no step of this model's chain has "
+            f"noise, so there is no action to train; take 2 or more"
+        )
+    return policy
+
+
+def _check_shape(family: StableDiffusion, resolution: int | None) -> None:
+    """Refuse a resolution that latents cannot have.
+
+    Raises:
+        UserError: names the nearest one.
+    """
+    unit = family.pixels_per_latent
+    if resolution is not None and resolution % unit:
+        raise UserError(
+            f"policy.resolution: {resolution} is not a multiple of {unit}; the nearest is "
+            f"{max(1, round(resolution / unit)) * unit}"
+        )

@@ -44,7 +44,8 @@ class DdimSchedule:
         if num_steps <= trained:
             scheduler.set_timesteps(num_steps)
         timesteps = scheduler.timesteps.cpu()
-        if len(timesteps) != num_steps or timesteps.min() < 0:
+        spaced = len(timesteps) == num_steps
+        if not spaced or timesteps.min() < 0 or timesteps.max() >= trained:
             raise UserError(
                 f"policy.num_steps: {num_steps} steps cannot be spaced over the {trained} "
                 f"timesteps of this model; take a divisor of {trained}, such as 20, 25 or 50"

@@ -47,12 +47,17 @@ class StableDiffusion:
         self.pipeline.to(device)
         return self
 
+    @property
+    def pixels_per_latent(self) -> int:
+        """Pixels along the side of one latent."""
+        return self.pipeline.vae_scale_factor
+
     def latent_shape(self, resolution: int | None) -> tuple[int, int, int]:
         """Shape of one sample's latents at `resolution` pixels a side; at the model's own if
         None.
         """
         config = self.pipeline.unet.config
-        side = resolution // self.pipeline.vae_scale_factor if resolution else config.sample_size
+        side = resolution // self.pixels_per_latent if resolution else config.sample_size
         return (config.in_channels, side, side)
 
     @torch.no_grad()

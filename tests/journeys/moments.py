@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 
 import ddpo.checkpoint
@@ -108,6 +109,24 @@ def both(*actions: Hook) -> Hook:
 def _each(actions: Sequence[Hook]) -> None:
     for action in actions:
         action()
+
+
+def gradient_lost(call: int) -> Hook:
+    """A hook: the given pass of the policy (from 1) has a gradient that is not finite."""
+    return partial(_lose_gradient, call)
+
+
+def _lose_gradient(call: int) -> None:
+    evaluate, calls = DiffusionPolicy.evaluate, []
+
+    def without_gradient(self: DiffusionPolicy, *arguments: Any, **options: Any) -> Evaluation:
+        evaluation = evaluate(self, *arguments, **options)
+        calls.append(None)
+        if len(calls) == call:
+            evaluation.log_probs.register_hook(lambda gradient: gradient * torch.nan)
+        return evaluation
+
+    DiffusionPolicy.evaluate = without_gradient
 
 
 def shifted(amount: float) -> Hook:

@@ -80,11 +80,25 @@ def test_all_errors_of_a_configuration_at_once(refused: Refused) -> None:
         ("watch=[nothing_known]", "watch: unknown reward 'nothing_known'"),
         ("train.processes=2", "train.processes: 2 processes were asked for and 1 are running"),
         ("tracker=carrier_pigeon", "tracker: carrier_pigeon"),
+        ("tracker=comet_ml", "tracker: comet_ml is not installed; install it, or tracker: none"),
+        ("policy.num_steps=1000", "policy.num_steps: 1000 steps cannot be spaced"),
+        ("policy.resolution=17", "policy.resolution: 17 is not a multiple of 2; the nearest is 16"),
         ("lora.target_modules=[nothing]", "lora.target_modules: no layer of the model matches"),
     ],
 )
 def test_one_line_for_what_is_impossible(override: str, reason: str, refused: Refused) -> None:
     assert reason in refused(override)
+
+
+def test_a_chain_without_noise(refused: Refused) -> None:
+    """The one step of the embedded model's chain goes to the end."""
+    message = refused("policy.model=shapes", "policy.num_steps=1")
+    assert "policy.num_steps: with 1 no step of this model's chain has noise" in message
+
+
+def test_a_watch_reward_that_is_optimised(refused: Refused) -> None:
+    message = refused("watch=['tests.journeys.noisy:Noisy']", lines=2)
+    assert "watch: tests.journeys.noisy:Noisy is optimised already (rewards)" in message
 
 
 def test_an_empty_prompt_file(refused: Refused, tmp_path: Path) -> None:

@@ -52,3 +52,12 @@ def test_the_options_of_a_class_are_its_parameters():
         rewards.make("target_length", target=-1)
     with pytest.raises(RewardError, match=r"Known: target, tolerance; option 'target' is required"):
         rewards.make("target_length", size=3)
+
+
+def test_an_annotation_that_is_not_there_is_one_line():
+    @reward("unresolved", modality="text")
+    def unresolved(texts, prompts, *, scale: "Nowhere" = 1):  # noqa: F821
+        return [scale] * len(texts)
+
+    with pytest.raises(RewardError, match="import it outside `if TYPE_CHECKING`"):
+        rewards.make("unresolved")

@@ -185,7 +185,7 @@ def _read_thing(pixels: np.ndarray, backdrop: np.ndarray, mask: np.ndarray) -> T
 
 def _moments(alpha: np.ndarray) -> tuple[tuple[float, float], float]:
     """The centroid and the area of a soft mask, a pixel's centre being at half a pixel."""
-    area = float(alpha.sum())
+    area = max(float(alpha.sum()), 1e-6)  # a blotch may have the backdrop's own median colour
     centres = np.arange(IMAGE_SIZE) + 0.5
     return (float(alpha.sum(0) @ centres) / area, float(alpha.sum(1) @ centres) / area), area
 

@@ -50,6 +50,16 @@ def test_each_polygon_drawn_by_hand_is_known(polygon: list[tuple[int, int]], sha
     assert matches(np.asarray(canvas), f"a yellow {shape} in the center on a black background")
 
 
+def test_a_blotch_whose_median_is_the_backdrop_is_a_thing_of_no_shape():
+    """Stripes, each of which differs from gray in a channel of its own."""
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    for row in range(24, 36):
+        picture[row, 24:36, row % 3] = 255
+    reading = read(picture)
+    assert reading.background == "gray"
+    assert all(thing.shape is None for thing in reading.things)
+
+
 def test_the_full_caption_matches():
     assert matches(pair(), PAIR)
     assert score(pair(), PAIR) == 1.0
