@@ -117,10 +117,6 @@ def _sample(options: argparse.Namespace) -> None:
     prompts = options.prompts
     if len(prompts) == 1 and os.path.isfile(prompts[0]):  # Path.is_file raises on a long prompt
         prompts = load_prompts(PromptsConfig(file=Path(prompts[0]))).texts
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out: {options.out} cannot be made: {error.strerror}") from error
     images = sample(
         options.model,
         prompts,
@@ -129,6 +125,10 @@ def _sample(options: argparse.Namespace) -> None:
         guidance_scale=options.guidance_scale,
         eta=options.eta,
     )
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out: {options.out} cannot be made: {error.strerror}") from error
     for number, (prompt, image) in enumerate(zip(prompts, images, strict=True)):
         path = options.out / f"{number:04d}.png"
         image.save(path)
