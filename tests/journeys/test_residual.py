@@ -47,3 +47,19 @@ def test_a_residual_within_a_tenth_of_the_clip_range_is_measured(
     looser = replace(journey, folder=tmp_path / "looser")
     looser = replace(looser, overrides=(*journey.overrides, "algorithm.clip_range=1e-3"))
     looser.finish(hooks=[shifted(5e-5)])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_trains(
+    precision: str, uninterrupted: Callable[[int], Journey], config_file: Path, tmp_path: Path
+) -> None:
+    """With other numbers than fp32, and a residual that its clip range can bear."""
+    overrides = (f"train.mixed_precision={precision}", "algorithm.clip_range=0.1")
+    journey = Journey(tmp_path, config_file, overrides)
+    journey.finish()
+    rows, exact = metrics(journey.run)[1:], metrics(uninterrupted(1).run)[1:]
+    assert len(rows) == len(exact) == 3
+    for row, counterpart in zip(rows, exact, strict=True):
+        assert row["policy/ratio_residual"] <= 0.01
+        assert row["policy/grad_norm"] > 0
+        assert row["policy/grad_norm"] != counterpart["policy/grad_norm"]
