@@ -22,7 +22,7 @@ from rewards.registry import reward
 Quality = Annotated[int, Field(ge=1, le=100)]
 
 
-@reward("jpeg_compressibility", modality="image", range=(-inf, 0.0), unit="kB")
+@reward("jpeg_compressibility", modality="image", range=(-inf, 0.0), unit="kB", direction="lower")
 def jpeg_compressibility(
     images: Float[Tensor, "b 3 h w"], prompts: Sequence[str], *, quality: Quality = 95
 ) -> Float[Tensor, " b"]:
@@ -41,11 +41,12 @@ def jpeg_incompressibility(
 def jpeg_kilobytes(images: Float[Tensor, "b 3 h w"], quality: int) -> Float[Tensor, " b"]:
     """The size in kB (1000 bytes) of each image, encoded by Pillow at `quality` from 1 to 100."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        sizes = list(pool.map(partial(_jpeg_bytes, quality=quality), images.detach().cpu()))
+        sizes = list(pool.map(partial(jpeg_bytes, quality=quality), images.detach().cpu()))
     return torch.tensor(sizes, dtype=torch.float32) / 1000
 
 
-def _jpeg_bytes(image: Float[Tensor, "3 h w"], quality: int) -> int:
+def jpeg_bytes(image: Float[Tensor, "3 h w"], quality: int) -> int:
+    """The size in bytes of one image with pixels in [0, 1]."""
     pixels = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
     array = pixels.permute(1, 2, 0).contiguous().numpy()
     # Pillow lets other threads run while it encodes to a real file, not while it fills a buffer.
