@@ -11,13 +11,21 @@ from pathlib import Path
 
 import torch
 
-from ddpo.worlds.shapes import evaluate, train_autoencoder, train_clip, train_unet
+from ddpo.worlds.shapes import (
+    evaluate,
+    train_aesthetic,
+    train_autoencoder,
+    train_clip,
+    train_unet,
+)
+from rewards.image.aesthetic import load_head
 
 SIZE_LIMIT = 16_000_000  # bytes, of all the shipped files together
+PUBLISHED = ("pipeline", "clip", "aesthetic")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train the three stages, publish the weights, and print the model card's figures."""
+    """Train the four stages, publish the weights, and print the model card's figures."""
     options = parse_arguments(arguments)
     torch.set_num_threads(options.threads)
     checkpoints = options.out / "checkpoints"
@@ -28,12 +36,16 @@ def main(arguments: list[str] | None = None) -> None:
     publish(checkpoints / "pipeline", options.out / "pipeline")
     clip = train_clip.train(checkpoints, vae, pipeline, options.minutes_clip)
     publish(clip, options.out / "clip")
+    aesthetic = train_aesthetic.train(checkpoints, clip, vae, pipeline)
+    publish(aesthetic, options.out / "aesthetic")
+    tasted = train_aesthetic.held_out_pictures(vae, pipeline, options.captions)
     figures = {
         "verifier, clean scenes": evaluate.clean_accuracy(options.scenes),
         "verifier, reconstructions": reconstructions,
         "pipeline, held-out captions": evaluate.heldout_accuracy(pipeline, options.captions),
         "clip, by attribute": evaluate.clip_accuracy(options.out / "clip", vae, options.scenes),
-        "bytes": weigh(options.out / "pipeline", options.out / "clip"),
+        "aesthetic head, held-out captions": aesthetic_figures(aesthetic, clip, tasted),
+        "bytes": weigh(*(options.out / name for name in PUBLISHED)),
     }
     print(json.dumps(figures, indent=2))
 
@@ -42,7 +54,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m ddpo.worlds.shapes.build", description=__doc__)
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="receives pipeline/, clip/ and checkpoints/")
+    add("--out", type=Path, required=True, help="receives the weights, and checkpoints/")
     add("--minutes-autoencoder", type=float, default=14.0)
     add("--minutes-unet", type=float, default=25.0, help="at most; see --stop-at")
     add("--minutes-clip", type=float, default=30.0)
@@ -51,6 +63,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--scenes", type=int, default=1000, help="scenes to measure the verifier and CLIP on")
     add("--captions", type=int, default=256, help="held-out captions to measure the pipeline on")
     return parser.parse_args(arguments)
+
+
+def aesthetic_figures(
+    folder: Path, clip: Path, tasted: dict[str, train_aesthetic.Pictures]
+) -> dict[str, dict[str, float]]:
+    """How a head judges each kind of pictures."""
+    head = load_head(folder / "head.safetensors")
+    scores = {kind: train_aesthetic.score(head, tasted[kind], clip) for kind in tasted}
+    return {kind: evaluate.taste_figures(scores[kind], tasted[kind]) for kind in tasted}
 
 
 def publish(source: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """How well the shipped weights do: the figures of the model card."""
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ddpo.worlds.shapes.clip import load_clip
 from ddpo.worlds.shapes.negatives import ALTERATIONS, altered
+from ddpo.worlds.shapes.preferences import draw_pairs, properties, taste
 from ddpo.worlds.shapes.scenes import Scene, claim_of, claims, heldout_captions, render, scene_for
 from ddpo.worlds.shapes.stage import as_tensor
 from ddpo.worlds.shapes.train_autoencoder import reconstruct
@@ -117,3 +119,56 @@ def clip_accuracy(
         margin = right - likeness(rows, [other.caption() for _, other in pairs])
         result[attribute] = (margin > 0).float().mean().item()
     return result
+
+
+def taste_figures(
+    scores: Float[np.ndarray, "captions pictures"],
+    pictures: UInt8[np.ndarray, "n 64 64 3"],
+    pairs: int = 20_000,
+    seed: int = 17,
+) -> dict[str, float]:
+    """How an aesthetic head judges some pictures of each caption.
+
+    Args:
+        scores: By the head.
+        pictures: In the order of the flattened scores.
+        pairs: Pairs to draw, of which ties are left out.
+        seed: Draws the pairs.
+
+    Returns:
+        The mean and standard deviation of the scores; the part of the pairs that the head orders
+        as the taste does, over all captions and within one; the correlation of the score with the
+        taste and with each property, likewise (`within` marks deviations from the mean of the
+        caption); and each property's slope in a least-squares fit of the score by all of them, in
+        standard deviations.
+    """
+    tastes = np.array([taste(picture) for picture in pictures]).reshape(scores.shape)
+    measured = {"taste": tastes}
+    rows = [asdict(properties(picture)) for picture in pictures]
+    names = list(rows[0])
+    for name in names:
+        measured[name] = np.array([row[name] for row in rows]).reshape(scores.shape)
+    result = {"mean": float(scores.mean()), "std": float(scores.std())}
+    for label, same_caption in (("pairs", False), ("pairs within", True)):
+        drawn = draw_pairs(tastes, pairs, np.random.default_rng(seed), same_caption)
+        better, worse = scores.ravel()[drawn].T
+        result[label] = float((better > worse).mean())
+    for name, values in measured.items():
+        result[name] = _correlation(scores, values)
+        result[f"{name} within"] = _correlation(_centred(scores), _centred(values))
+    causes = np.stack([_standardised(measured[name]) for name in names], axis=1)
+    slopes = np.linalg.lstsq(causes, _standardised(scores), rcond=None)[0]
+    return result | {f"{name} slope": float(s) for name, s in zip(names, slopes, strict=True)}
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    return ((values - values.mean()) / values.std()).ravel()
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Deviations from the mean of each row."""
+    return values - values.mean(axis=1, keepdims=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from ddpo.worlds.shapes import clip_path, pipeline_path
-from ddpo.worlds.shapes.build import SIZE_LIMIT, publish, weigh
+from ddpo.worlds.shapes import aesthetic_path, clip_path, pipeline_path
+from ddpo.worlds.shapes.build import PUBLISHED, SIZE_LIMIT, publish, weigh
 from ddpo.worlds.shapes.clip import load_clip
 from ddpo.worlds.shapes.evaluate import (
     accuracy,
@@ -29,6 +29,8 @@ def pipeline() -> Any:
 
 
 def test_all_weights_together_fit_the_limit():
+    folders = (pipeline_path(), clip_path(), aesthetic_path().parent)
+    assert {folder.name for folder in folders} == set(PUBLISHED)
     assert SIZE_LIMIT == 16_000_000
     assert weigh(pipeline_path().parent) <= SIZE_LIMIT
 
