@@ -66,12 +66,11 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     config = load_config(options.config, overrides)
     rows = read_metrics(config.run_folder / "metrics.jsonl")
     index = json.loads((config.run_folder / "samples" / "000000" / "index.json").read_text())
-    base = [sample["total"] for sample in index["samples"]]
     keys = [key for key in rows[0] if key.startswith("evaluation/")]
     stages = ("time/sample", "time/reward", "time/update")
     return {
         "seed": seed,
-        "base_std": statistics.pstdev(base),
+        "base_std": {key: spread(index["samples"], key) for key in keys},
         "before": {key: rows[0][key] for key in keys},
         "after": {key: rows[-1][key] for key in keys},
         "training_seconds": sum(row[stage] or 0 for row in rows[1:] for stage in stages),
@@ -81,23 +80,32 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     }
 
 
+def spread(samples: list[dict[str, Any]], key: str) -> float:
+    """Standard deviation of one quantity over the base model's samples."""
+    name = key.removeprefix("evaluation/")
+    values = [
+        sample["total"] if name == "reward" else (sample["rewards"] | sample["watch"])[name]
+        for sample in samples
+    ]
+    return statistics.pstdev(value for value in values if value is not None)
+
+
 def table(label: str, runs: list[dict[str, Any]]) -> str:
     """Mean and range over seeds, one line a quantity."""
     lines = [
-        f"| {label} | before | after | gain (range over {len(runs)} seeds) |",
-        "|---|---|---|---|",
+        f"| {label} | before | after | gain (range over {len(runs)} seeds) | in base sd |",
+        "|---|---|---|---|---|",
     ]
     for key in runs[0]["before"]:
         before, after = ([run[stage][key] for run in runs] for stage in ("before", "after"))
         gains = [b - a for a, b in zip(before, after, strict=True)]
+        in_sd = [gain / run["base_std"][key] for gain, run in zip(gains, runs, strict=True)]
         lines.append(
-            f"| {key} | {_mean(before)} | {_mean(after)} | {_mean(gains)} ({_range(gains)}) |"
+            f"| {key} | {_mean(before)} | {_mean(after)} | {_mean(gains)} ({_range(gains)})"
+            f" | {_mean(in_sd)} ({_range(in_sd)}) |"
         )
-    key = "evaluation/reward"
-    gains = [(run["after"][key] - run["before"][key]) / run["base_std"] for run in runs]
-    lines.append(f"| gain in base standard deviations | | | {_mean(gains)} ({_range(gains)}) |")
     seconds = [run["training_seconds"] for run in runs]
-    lines.append(f"| training seconds | | | {_mean(seconds)} ({_range(seconds)}) |")
+    lines.append(f"| training seconds | | | {_mean(seconds)} ({_range(seconds)}) | |")
     return "\n".join(lines)
 
 

@@ -34,15 +34,17 @@ def collect(
     generator: RowGenerator,
     *,
     batch: int,
+    each: Callable[[Trajectory], None] = lambda part: None,
     between: Callable[[], None] = lambda: None,
 ) -> Trajectory:
-    """Sample the generator's rows, at most `batch` at a time; `between` is called after each
-    pass.
+    """Sample the generator's rows, at most `batch` at a time; after each pass, `each` is given its
+    samples, and `between` is called.
     """
     parts = []
     for start in range(0, len(generator.rows), batch):
         part = generator[slice(start, start + batch)]
         texts, columns = prompts.rows([prompt for prompt, _ in part.rows])
         parts.append(replace(policy.sample(texts, part), columns=columns))
+        each(parts[-1])
         between()
     return Trajectory.concatenate(parts)

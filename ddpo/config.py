@@ -86,6 +86,34 @@ class RewardFailuresConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class CombineConfig:
+    """How several rewards make one number."""
+
+    kind: Literal["sum", "normalised_sum", "product"] = "sum"
+    """The weighted sum; the same of rewards that are standardised first, so that their scales do
+    not decide; or the product of rewards that are at least 0, each to the power of its weight."""
+    within: Literal["batch", "group"] = "batch"
+    """Standardise over all samples of an iteration, or over the samples of each prompt."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScoringConfig:
+    """Under which conditions rewards are computed; none of this changes their numbers."""
+
+    timeout: PositiveFloat | None = 600.0
+    """Seconds that a reward may take for a batch before its samples count as failed; null for ever.
+    """
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes, beside each process of the run, for rewards that compute in Python; 0 for none."""
+    overlap: bool | None = None
+    """Score a batch while the next is sampled; where the policy is not on the CPU when omitted."""
+    cache: Path | None = None
+    """File in which the numbers of deterministic rewards are kept by content; none when omitted."""
+    cache_limit: Annotated[int, Field(ge=65536)] = 1 << 30
+    """Bytes of that file; what was used longest ago leaves first."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class _Algorithm:
     """What all policy-gradient algorithms share."""
 
@@ -227,7 +255,7 @@ class Config:
     prompts: PromptsConfig
     """What to train on."""
     rewards: Annotated[dict[str, RewardSpec], Field(min_length=1)]
-    """name: weight, or name: {weight: 1.0, option: value}."""
+    """name: weight, or name: {weight: 1.0, option: value}; see docs/rewards.md for more."""
     algorithm: AlgorithmConfig
     """The objective and its advantages."""
     train: TrainConfig
@@ -240,6 +268,10 @@ class Config:
     """Adapters; all weights are trained when omitted."""
     watch: tuple[str, ...] | dict[str, RewardSpec] = ()
     """Rewards that are measured and never optimised."""
+    combine: CombineConfig = CombineConfig()
+    """From several rewards to one."""
+    scoring: ScoringConfig = ScoringConfig()
+    """Time, processes and cache of rewards."""
     reward_failures: RewardFailuresConfig = RewardFailuresConfig()
     """Samples that could not be scored."""
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -102,7 +102,9 @@ def _models() -> list[str]:
 
 
 def _rewards() -> list[str]:
+    """Every reward by name, imported: a broken one is reported with its error."""
     import rewards
+    from rewards import listing
 
     lines = []
     for name in rewards.names():
@@ -111,4 +113,4 @@ def _rewards() -> list[str]:
             lines.append(f"{name}: ok")
         except rewards.RewardError as error:
             lines.append(f"{name}: broken: {error}")
-    return lines
+    return [*lines, *listing.ignored()]

@@ -38,9 +38,12 @@ def evaluate(run: Run) -> Row:
     first = run.accelerator.process_index * share
     mine = tuple(rows[min(i, count - 1)] for i in range(first, first + share))  # equal shares
     generator = RowGenerator(run.config.seed, EVALUATION, mine)
+    scoring = run.scorer.begin()
     with run.state.averaged_weights():
-        trajectory = collect(run.policy, run.heldout, generator, batch=run.plan.sample_batch)
-    scores = run.scorer.score(trajectory)
+        trajectory = collect(
+            run.policy, run.heldout, generator, batch=run.plan.sample_batch, each=scoring.add
+        )
+    scores = scoring.finish(trajectory, count)
     assert isinstance(trajectory.outputs, Tensor)
     images = gathered(run.accelerator, trajectory.outputs)
     prompts = [run.heldout.texts[prompt] for prompt, _ in rows]
@@ -51,11 +54,8 @@ def evaluate(run: Run) -> Row:
             lambda folder: save_samples(folder, run.state.iteration, prompts, images, scores),
         ),
     )
-    means = {
-        "evaluation/reward": scores.rewards,
-        **_prefixed(scores.parts),
-        **_prefixed(scores.watch),
-    }
+    total = {"evaluation/reward": scores.rewards} if scores.comparable else {}
+    means = {**total, **_prefixed(scores.parts), **_prefixed(scores.watch)}
     return {name: finite_mean(values[:count]) for name, values in means.items()}
 
 
@@ -83,7 +83,7 @@ def save_samples(
                 "file": file,
                 "prompt": prompt,
                 "rewards": {name: _number(v[number]) for name, v in scores.parts.items()},
-                "total": _number(scores.rewards[number]),
+                "total": _number(scores.rewards[number]) if scores.comparable else None,
                 "watch": {name: _number(v[number]) for name, v in scores.watch.items()},
             }
         )

@@ -20,7 +20,7 @@ from ddpo.metrics import Row
 from ddpo.progress import progress
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
-from ddpo.scoring import Scores, settle_failures
+from ddpo.scoring import Scores, Scoring, settle_failures
 from ddpo.stopping import StopRequest
 from ddpo.trajectory import Trajectory
 from ddpo.update import update_policy
@@ -79,9 +79,10 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     """One sample-score-train round; returns its metrics."""
     start = time.perf_counter()
     passes = run.policy.network_passes
-    trajectory = _sample(run, stop)
+    scoring = run.scorer.begin()
+    trajectory = _sample(run, scoring, stop)
     sampled = time.perf_counter()
-    scores = run.scorer.score(trajectory)
+    scores = scoring.finish(trajectory)
     scored = time.perf_counter()
     prompts, advantages, keep = _compare(run, trajectory, scores)
     measured = update_policy(run, trajectory.without_outputs(), advantages, keep)
@@ -106,7 +107,7 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     }
 
 
-def _sample(run: Run, stop: StopRequest) -> Trajectory:
+def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
     """This process's samples of the next iteration. Until they are all there, nothing has
     changed.
     """
@@ -119,6 +120,7 @@ def _sample(run: Run, stop: StopRequest) -> Trajectory:
         run.prompts,
         generator,
         batch=run.plan.sample_batch,
+        each=scoring.add,
         between=lambda: _stop_if_asked(run, stop),
     )
 
@@ -139,9 +141,15 @@ def _compare(
 
 
 def _reward_metrics(scores: Scores) -> Row:
-    """Means over what could be scored, and the spread of what is optimised."""
+    """Means over what could be scored, and the spread of what is optimised.
+
+    Totals that are standardised in each iteration have neither: they would always be the same.
+    """
     finite = scores.rewards[scores.rewards.isfinite()]
-    row: Row = {"reward/mean": finite_mean(finite), "reward/std": float(finite.std(correction=0))}
+    row: Row = {}
+    if scores.comparable:
+        row["reward/mean"] = finite_mean(finite)
+        row["reward/std"] = float(finite.std(correction=0))
     row |= {f"reward/{name}": finite_mean(part) for name, part in scores.parts.items()}
     row |= {f"watch/{name}": finite_mean(part) for name, part in scores.watch.items()}
     row["samples_failed"] = len(scores.rewards) - len(finite)
@@ -199,7 +207,9 @@ def _bar(run: Run):
 
 
 def _show(bar: tqdm, row: Row) -> None:
-    """Advance the bar by an iteration, with its mean reward."""
-    mean = row["reward/mean"]
-    bar.set_postfix_str("no reward" if mean is None else f"reward {mean:.4g}", refresh=False)
+    """Advance the bar by an iteration, with its mean reward, or that of each part."""
+    parts = {key.removeprefix("reward/"): row[key] for key in row if key.startswith("reward/")}
+    means = {"reward": parts["mean"]} if "mean" in parts else parts
+    shown = [f"{name} {mean:.4g}" for name, mean in means.items() if mean is not None]
+    bar.set_postfix_str(", ".join(shown) or "no reward", refresh=False)
     bar.update()

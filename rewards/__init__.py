@@ -8,7 +8,17 @@ Importing this package, and listing what it knows, loads no model and no tensor 
     kilobytes = compressible(images, prompts)
 """
 
-from rewards.errors import RewardError
-from rewards.registry import Definition, definition, make, names, reward
+from rewards.definition import Definition, Weights
+from rewards.errors import RewardError, UnavailableError
+from rewards.registry import definition, make, names, reward
 
-__all__ = ["Definition", "RewardError", "definition", "make", "names", "reward"]
+__all__ = [
+    "Definition",
+    "RewardError",
+    "UnavailableError",
+    "Weights",
+    "definition",
+    "make",
+    "names",
+    "reward",
+]

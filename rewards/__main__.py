@@ -1,46 +1,205 @@
-"""The command line of rewards: `python -m rewards list` and `python -m rewards show NAME`."""
+"""The command line of rewards: `python -m rewards COMMAND`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from rewards import registry
 from rewards.errors import RewardError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 2 when the user named something that does not work."""
-    parser = argparse.ArgumentParser(prog="python -m rewards", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    lister = commands.add_parser("list", help="all rewards and where they are defined")
-    lister.add_argument("--markdown", action="store_true", help="the table of the built-in rewards")
-    shower = commands.add_parser("show", help="what one reward declares, and its options")
-    shower.add_argument("name", help="a name from the list, or module:attribute")
-    chosen = parser.parse_args(arguments)
+    """Run one command.
+
+    Returns:
+        0; 1 when a check failed or a sample could not be scored; 2 when the user named something
+        that does not work.
+    """
+    chosen = _parser().parse_args(arguments)
     try:
-        print(_show(chosen.name) if chosen.command == "show" else _list(chosen.markdown))
+        return chosen.command(chosen) or 0
     except RewardError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    except BrokenPipeError:  # `… | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
 
 
-def _list(markdown: bool) -> str:
-    if markdown:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rewards", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, action: Any, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(command=action)
+        return added
+
+    lister = command("list", _list, "all rewards, where they are defined, and which are broken")
+    lister.add_argument("--markdown", action="store_true", help="the table of built-in rewards")
+
+    shower = command("show", _show, "what one reward declares, and its options")
+    shower.add_argument("name", help=NAME)
+
+    scorer = command("score", _score, "score pictures or texts in files")
+    scorer.add_argument("name", help=NAME)
+    scorer.add_argument(
+        "arguments",
+        nargs="+",
+        metavar="FILE | key=value",
+        help="pictures, a run's samples/<iteration>/, .txt or .jsonl files; options of the reward",
+    )
+    scorer.add_argument("--prompt", default="", help="for samples that come without one")
+
+    checker = command("check", _check, "verify that a reward keeps the contract")
+    checker.add_argument("name", help=NAME)
+    checker.add_argument("options", nargs="*", metavar="key=value", help="options of the reward")
+    checker.add_argument("--columns", type=Path, help="a .jsonl file: prompt, text, columns a line")
+
+    maker = command("new", _new, "write an installable package with a reward to start from")
+    maker.add_argument("name", help="of the reward: lower-case letters, digits, underscores")
+    maker.add_argument("--text", action="store_true", help="it scores texts, not images")
+
+    ablator = command("ablate", _ablate, "how the ranking of samples changes without each reward")
+    ablator.add_argument("path", metavar="RUN_OR_SAMPLES", type=Path)
+
+    calibrator = command(
+        "calibrate", _calibrate, "scale, spread and overlap of rewards at the base"
+    )
+    calibrator.add_argument("config", metavar="CONFIG", type=Path)
+    calibrator.add_argument("--samples", type=_positive, default=64, help="how many (default 64)")
+
+    server = command("serve", _serve, "score for others, over HTTP")
+    server.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME[:label] | key=value",
+        help="rewards, each followed by its options",
+    )
+    server.add_argument("--host", default="127.0.0.1", help="address (default 127.0.0.1)")
+    server.add_argument("--port", type=int, default=8321, help="0 takes a free one (default 8321)")
+    server.add_argument("--token-env", default="DDPO_REWARD_TOKEN", help="variable with the token")
+    server.add_argument("--max-samples", type=_positive, default=256, help="of one request")
+    return parser
+
+
+NAME = "a name from the list, or module:attribute"
+
+
+def _list(chosen: argparse.Namespace) -> None:
+    if chosen.markdown:
         from rewards.cards import table
 
-        return table(sorted(registry.BUILT_IN))
-    width = max(map(len, registry.names()))
-    lines = [
-        f"{name:{width}}  {claim}" for name in registry.names() for claim in registry.claims(name)
-    ]
-    return "\n".join(lines)
+        print(table(sorted(registry.BUILT_IN)))
+    else:
+        from rewards.listing import lines
+
+        print("\n".join(lines()))
 
 
-def _show(name: str) -> str:
+def _show(chosen: argparse.Namespace) -> None:
     from rewards.cards import card
 
-    return card(registry.definition(name))
+    print(card(registry.definition(chosen.name)))
+
+
+def _score(chosen: argparse.Namespace) -> int:
+    from rewards.files import find, score
+
+    words = [word for word in chosen.arguments if _is_option(word)]
+    files = [Path(word) for word in chosen.arguments if not _is_option(word)]
+    found = find(files, chosen.prompt)
+    reward = registry.make(chosen.name, **_options(words))
+    failed = 0
+    for one, value, reason in score(reward, found):
+        failed += bool(reason)
+        print(f"{value:.6g}\t{one.name}\t{reason or one.prompt}")
+    return int(failed > 0)
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    from rewards.testing.command import check
+
+    text, status = check(chosen.name, _options(chosen.options), chosen.columns)
+    print(text)
+    return status
+
+
+def _new(chosen: argparse.Namespace) -> None:
+    from rewards.scaffold import new
+
+    print(new(chosen.name, modality="text" if chosen.text else "image"))
+
+
+def _ablate(chosen: argparse.Namespace) -> None:
+    from rewards.ablation import report
+
+    print(report(chosen.path))
+
+
+def _calibrate(chosen: argparse.Namespace) -> None:
+    from rewards.calibration import report
+
+    print(report(chosen.config, chosen.samples))
+
+
+def _serve(chosen: argparse.Namespace) -> None:
+    from rewards.remote.serving import serve
+
+    made, names = [], list(chosen.names)
+    while names:
+        name = names.pop(0)
+        options = []
+        while names and _is_option(names[0]):
+            options.append(names.pop(0))
+        made.append(registry.make(name, **_options(options)))
+    token = os.environ.get(chosen.token_env) or None
+    serve(made, host=chosen.host, port=chosen.port, token=token, max_samples=chosen.max_samples)
+
+
+def _is_option(word: str) -> bool:
+    """Whether it is `key=value`, and not a file whose path holds a sign of equality."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and key.isidentifier() and not Path(word).exists()
+
+
+def _options(words: Sequence[str]) -> dict[str, Any]:
+    """Options by name; lists and mappings as in YAML, everything else as text: the reward's own
+    types decide.
+
+    Raises:
+        RewardError: a word is not `key=value`.
+    """
+    options: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.isidentifier():
+            raise RewardError(f"option {word!r} is not of the form key=value")
+        options[key] = _value(text)
+    return options
+
+
+def _value(text: str) -> Any:
+    if not text.startswith(("[", "{")):
+        return None if text == "null" else text
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RewardError(f"option value {text!r} is not YAML") from error
+
+
+def _positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
 
 
 if __name__ == "__main__":

@@ -1,63 +1,68 @@
-"""Several rewards, one number per sample: the weighted sum, with every part kept."""
+"""Several rewards, one number per sample, with every part kept."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float
 
-from rewards import options as option_values
+from rewards.conditions import IN_PROCESS, Conditions
 from rewards.errors import RewardError
-from rewards.registry import Definition, definition
-from rewards.scoring import Failure, Reward
+from rewards.modality import modality_of
+from rewards.rule import Kind, Rule, Within
+from rewards.scoring import Failure, Scorer
+from rewards.specification import parse, raise_all
+
+Parts = dict[str, Float[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of a batch: `total [B]`, the unweighted `parts` by reward name (each `[B]`), the failures.
+    """Of a batch: `total [B]`, the unweighted `parts` by label (each `[B]`), the failures.
 
     A part is NaN where it could not be scored, and so is the total: a missing reward is never 0.
     """
 
-    total: Tensor
-    parts: dict[str, Tensor]
+    total: Float[np.ndarray, " b"]
+    parts: Parts
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One line of a specification, checked: which reward, with which weight and options."""
-
-    definition: Definition
-    weight: float
-    options: dict[str, Any]
-
-
 class Combination:
-    """The weighted sum of rewards. Watch rewards are one too, whose total nobody reads."""
+    """Rewards and the rule that makes one of them. Watch rewards are one too, whose total nobody
+    reads.
 
-    def __init__(self, rewards: Sequence[Reward], weights: Sequence[float] | None = None) -> None:
+    Args:
+        rewards: one for each role of the rule, in its order.
+        rule: how they are joined.
+
+    Raises:
+        RewardError: a reward that can be negative, by its declared range, is in a product.
+    """
+
+    def __init__(self, rewards: Sequence[Scorer], rule: Rule) -> None:
         self.rewards = tuple(rewards)
-        self.weights = tuple(weights) if weights is not None else (1.0,) * len(self.rewards)
-        if len(self.weights) != len(self.rewards):
-            raise RewardError(f"{len(self.rewards)} rewards have {len(self.weights)} weights")
-        repeated = {name for name in self.names if self.names.count(name) > 1}
-        if repeated:
-            raise RewardError(
-                f"reward '{repeated.pop()}' is combined with itself: give it one weight"
-            )
+        self.rule = rule
+        if rule.kind == "product":
+            pairs = zip(self.rewards, rule.roles, strict=True)
+            factors = [reward for reward, role in pairs if role.gate is None]
+            raise_all([problem for reward in factors if (problem := _not_a_factor(reward))])
 
     @property
     def names(self) -> list[str]:
-        """The names of the parts, in order."""
+        """The labels of the parts, in order."""
         return [reward.name for reward in self.rewards]
 
     @property
     def columns(self) -> set[str]:
         """The dataset columns that the rewards need between them."""
         return {column for reward in self.rewards for column in reward.definition.columns}
+
+    @property
+    def has_group_rewards(self) -> bool:
+        """Whether some compare the samples of a prompt, and so need all of them."""
+        return any(reward.definition.group for reward in self.rewards)
 
     def __call__(
         self,
@@ -70,98 +75,60 @@ class Combination:
         Raises:
             RewardError: as `Reward.score` does.
         """
-        scored = {reward.name: reward.score(samples, prompts, columns) for reward in self.rewards}
-        parts = {name: one.values for name, one in scored.items()}
-        weighted = [
-            weight * part for weight, part in zip(self.weights, parts.values(), strict=True)
-        ]
-        total = (
-            torch.stack(weighted).sum(dim=0) if weighted else torch.full((len(prompts),), torch.nan)
-        )
-        failures = tuple(failure for one in scored.values() for failure in one.failures)
-        return Scores(total, parts, failures)
+        alone, failures = self.score(samples, prompts, columns, group=False)
+        together, more = self.score(samples, prompts, columns, group=True)
+        parts = {name: (alone | together)[name] for name in self.names}
+        return Scores(self.rule.total(parts, prompts), parts, failures + more)
+
+    def score(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        group: bool,
+    ) -> tuple[Parts, tuple[Failure, ...]]:
+        """The parts that score each sample alone, or those that compare the samples of a prompt.
+
+        The first can be had batch by batch; the second need all samples of each prompt.
+        """
+        parts, failures = {}, []
+        for reward in self.rewards:
+            if reward.definition.group is group:
+                scored = reward.score(samples, prompts, columns)
+                modality = modality_of(reward.definition.modality, samples)
+                parts[reward.name] = modality.array(scored.values)
+                failures += scored.failures
+        return parts, tuple(failures)
 
 
-def from_spec(spec: Any) -> Combination:
-    """Build from `{name: weight}`, `{name: {weight: 1.0, option: value}}`, or a list of names.
+def from_spec(
+    spec: Any,
+    kind: Kind = "sum",
+    within: Within = "batch",
+    conditions: Conditions = IN_PROCESS,
+) -> Combination:
+    """Build from a specification: see `rewards.specification`.
 
     Raises:
         RewardError: all that is wrong with the specification, one line each.
     """
+    rewards, problems = [], []
     entries = parse(spec)
-    made, problems = [], []
     for entry in entries:
         try:
-            made.append(
-                Reward(entry.definition, option_values.build(entry.definition, entry.options))
-            )
+            rewards.append(conditions.under(entry.make()))
         except RewardError as error:
             problems.append(str(error))
-    _raise_all(problems)
-    return Combination(made, [entry.weight for entry in entries])
+    raise_all(problems)
+    return Combination(rewards, Rule(tuple(entry.role for entry in entries), kind, within))
 
 
-def parse(spec: Any) -> list[Entry]:
-    """Check a specification without building its rewards, so that no model is loaded.
-
-    Raises:
-        RewardError: all that is wrong with the specification, one line each.
-    """
-    entries, problems = [], []
-    for name, value in _items(spec):
-        try:
-            entries.append(_entry(name, value))
-        except RewardError as error:
-            problems.append(str(error))
-    found = [entry.definition.name for entry in entries]
-    problems += [
-        f"reward '{name}' is listed twice" for name in dict.fromkeys(found) if found.count(name) > 1
-    ]
-    _raise_all(problems)
-    return entries
-
-
-def _items(spec: Any) -> list[tuple[str, Any]]:
-    if isinstance(spec, Mapping):
-        return list(spec.items())
-    if isinstance(spec, str) or not isinstance(spec, Iterable):
-        raise RewardError(
-            f"rewards are a mapping of names to weights, or a list of names, not {spec!r}"
-        )
-    return [(name, 1.0) for name in spec]
-
-
-def _entry(name: str, value: Any) -> Entry:
-    if not isinstance(name, str):
-        raise RewardError(f"the name of a reward is a text, not {name!r}")
-    given = dict(value) if isinstance(value, Mapping) else {"weight": value}
-    problems = []
-    try:
-        weight = _weight(name, given.pop("weight", 1.0))
-    except RewardError as error:
-        problems.append(str(error))
-        weight = math.nan
-    try:
-        found = definition(name)
-        checked = option_values.check(found, given)
-    except RewardError as error:
-        raise RewardError("\n".join([*problems, str(error)])) from error
-    _raise_all(problems)
-    return Entry(found, weight, checked)
-
-
-def _weight(name: str, value: Any) -> float:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        weight = float(value)
-    except (TypeError, ValueError):
-        weight = math.nan
-    if not math.isfinite(weight):
-        raise RewardError(f"reward '{name}': weight={value!r} is not a finite number")
-    return weight
-
-
-def _raise_all(problems: list[str]) -> None:
-    if problems:
-        raise RewardError("\n".join(problems))
+def _not_a_factor(reward: Scorer) -> str:
+    lowest = (reward.definition.range or (-np.inf, np.inf))[0]
+    if lowest >= 0:
+        return ""
+    return (
+        f"reward '{reward.name}' can be negative, by its declared range: a product needs rewards "
+        "of at least 0; use normalised_sum"
+    )

@@ -8,6 +8,12 @@ class RewardError(Exception):
     """A reward cannot be found, made, or used; the message says which one, why, and what to do."""
 
 
+class UnavailableError(RewardError):
+    """A reward as a whole cannot score now, as when its server is gone: trying sample by sample
+    would not help.
+    """
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error message that suggests the nearest known name; empty if none is near."""
     nearest = get_close_matches(name, list(known), n=1)

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from rewards.definition import Definition
 from rewards.errors import RewardError, did_you_mean, one_line
-from rewards.registry import Definition
+from rewards.scoring import Reward
 
 
 def options_of(definition: Definition) -> dict[str, inspect.Parameter]:
@@ -65,23 +66,25 @@ def check(definition: Definition, options: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def build(definition: Definition, options: Mapping[str, Any]) -> Callable[..., Any]:
-    """The callable `(samples, prompts, **columns)` with checked options: an instance or a partial.
+def build(definition: Definition, options: Mapping[str, Any]) -> Reward:
+    """The reward with its options checked and bound; a class loads its model now.
 
     Raises:
         RewardError: an option is bad, or the class could not be built.
     """
     checked, factory = check(definition, options), definition.factory
     if not isinstance(factory, type):
-        return functools.partial(factory, **checked)
+        return Reward(definition, functools.partial(factory, **checked), checked)
     try:
-        return typing.cast(Callable[..., Any], factory(**checked))
+        made = factory(**checked)
+        refined = definition.refine(made, definition) if definition.refine else definition
     except RewardError:
         raise
     # The author's code may raise anything; the user needs the name of the reward.
     except Exception as error:
         message = f"reward '{definition.name}' cannot be made: {one_line(error)}"
         raise RewardError(message) from error
+    return Reward(refined, typing.cast(Callable[..., Any], made), checked)
 
 
 def _list(declared: Mapping[str, Any]) -> str:

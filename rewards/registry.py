@@ -13,10 +13,11 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rewards.definition import DIRECTIONS, MODALITIES, Definition, Weights
 from rewards.errors import RewardError, did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -25,37 +26,32 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "ddpo.rewards"
 
 BUILT_IN = {
+    "aesthetic": "rewards.image.aesthetic:Aesthetic",
+    "bleu": "rewards.text.bleu:bleu",
+    "chrf": "rewards.text.chrf:chrf",
+    "classifier": "rewards.text.classifier:Classifier",
     "clip_alignment": "rewards.image.clip:ClipAlignment",
+    "diversity": "rewards.image.diversity:Diversity",
+    "exact_match": "rewards.text.exact_match:exact_match",
+    "hps": "rewards.image.hps:Hps",
+    "image_reward": "rewards.image.image_reward:ImageReward",
     "jpeg_compressibility": "rewards.image.compressibility:jpeg_compressibility",
     "jpeg_incompressibility": "rewards.image.compressibility:jpeg_incompressibility",
+    "length": "rewards.text.length:length",
+    "pickscore": "rewards.image.pickscore:PickScore",
+    "regex": "rewards.text.regex:regex",
+    "remote": "rewards.remote.client:Remote",
+    "repetition": "rewards.text.repetition:repetition",
+    "rouge": "rewards.text.rouge:rouge",
+    "text_compressibility": "rewards.text.compressibility:text_compressibility",
+    "vlm_judge": "rewards.image.vlm_judge:VlmJudge",
 }
 
 _ATTRIBUTE = "__reward_definition__"
-_RESERVED_OPTIONS = {"weight"}  # a configuration writes the weight beside the options
+# A configuration writes these beside the options.
+RESERVED_OPTIONS = {"weight", "gate", "otherwise", "reward"}
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What a reward declares about itself.
-
-    `factory` is the decorated function or class, `place` says where it is defined, `range` holds
-    the lowest and the highest value it can return.
-    """
-
-    name: str
-    factory: Callable[..., Any] = field(repr=False)
-    place: str
-    modality: str
-    description: str
-    columns: tuple[str, ...] = ()
-    range: tuple[float, float] | None = None
-    unit: str = ""
-    deterministic: bool = True
-    differentiable: bool = False
-    group: bool = False
-    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,10 +75,14 @@ def reward(
     columns: tuple[str, ...] = (),
     range: tuple[float, float] | None = None,
     unit: str = "",
+    direction: str = "higher",
     deterministic: bool = True,
     differentiable: bool = False,
     group: bool = False,
+    cpu_bound: bool = False,
     licence: str = "",
+    weights: tuple[Weights, ...] = (),
+    refine: Callable[[Any, Definition], Definition] | None = None,
 ) -> Callable[[Factory], Factory]:
     """Register a function, or a class whose instances are called, as the reward `name`.
 
@@ -91,14 +91,20 @@ def reward(
 
     Args:
         name: lower-case letters, digits and underscores.
-        modality: "image" scores images `[B, 3, H, W]` in [0, 1], "text" a list of texts.
+        modality: "image" scores images `[B, 3, H, W]` in [0, 1], "text" a list of texts, "any"
+            either.
         columns: dataset columns that are passed as keyword arguments, each a list of `B` values.
         range: lowest and highest possible value.
         unit: unit of the number, such as kB.
+        direction: whether the described quantity is better "higher" or "lower"; the number returned
+            is always better higher.
         deterministic: the same input gives the same number.
         differentiable: gradients flow from the number to the image.
-        group: a sample's number depends on the other samples of the batch.
+        group: a sample's number depends on the other samples of its prompt.
+        cpu_bound: computes in Python on one core, so that a pool of processes helps.
         licence: licence of the weights that it loads.
+        weights: the files that it loads by default, with their checksums.
+        refine: `(made, definition) -> definition`, for what is known only once it is made.
 
     Raises:
         RewardError: the name is malformed or taken, or a declared column is not a parameter.
@@ -114,10 +120,14 @@ def reward(
             columns=tuple(columns),
             range=range,
             unit=unit,
+            direction=direction,
             deterministic=deterministic,
             differentiable=differentiable,
             group=group,
+            cpu_bound=cpu_bound,
             licence=licence,
+            weights=tuple(weights),
+            refine=refine,
         )
         _refuse_malformed(definition)
         _refuse_taken(definition)
@@ -183,10 +193,9 @@ def make(name: str, /, **options: Any) -> "Reward":
         RewardError: the name or an option is unknown, a value is bad, or a model cannot be loaded.
     """
     from rewards.options import build
-    from rewards.scoring import Reward
 
     found = definition(name)
-    return Reward(found, build(found, options))
+    return build(found, options)
 
 
 def attached(thing: object) -> Definition | None:
@@ -232,14 +241,15 @@ def _refuse_malformed(new: Definition) -> None:
     where = f"reward '{new.name}' ({new.place})"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", new.name):
         raise RewardError(f"{where}: a name is lower-case letters, digits and underscores")
-    if new.modality not in ("image", "text"):
-        raise RewardError(f"{where}: modality is 'image' or 'text', not {new.modality!r}")
+    for word, known in ((new.modality, MODALITIES), (new.direction, DIRECTIONS)):
+        if word not in known:
+            raise RewardError(f"{where}: {word!r} is not one of {', '.join(known)}")
     called = _called(new.factory)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in called.values())
     missing = [column for column in new.columns if column not in called]
     if missing and not takes_any:
         raise RewardError(f"{where}: column '{missing[0]}' is declared but is not a parameter")
-    reserved = _RESERVED_OPTIONS.intersection(inspect.signature(new.factory).parameters)
+    reserved = RESERVED_OPTIONS.intersection(inspect.signature(new.factory).parameters)
     if reserved - set(new.columns):
         raise RewardError(f"{where}: '{reserved.pop()}' cannot be the name of an option")
 

@@ -5,20 +5,16 @@ to do about it (stop, drop the sample, use the batch mean) is the caller's decis
 """
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import torch
-from torch import Tensor
-
-from rewards.errors import RewardError, one_line
-from rewards.registry import Definition
+from rewards.definition import Definition
+from rewards.errors import RewardError, UnavailableError, one_line
+from rewards.modality import Modality, modality_of
 
 logger = logging.getLogger(__name__)
-
-# Decoders overshoot [0, 1] by rounding; a batch in [-1, 1] or [0, 255] is a mistake.
-PIXEL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,43 +32,93 @@ class Failure:
 
 @dataclass(frozen=True)
 class Scored:
-    """Rewards `[B]` in float32, NaN where there is a failure."""
+    """Rewards `[B]` in float32, NaN where there is a failure: a tensor for images, an array for
+    texts.
+    """
 
-    values: Tensor
+    values: Any
     failures: tuple[Failure, ...]
 
 
+@runtime_checkable
+class Scorer(Protocol):
+    """What scores a batch under a name: a `Reward`, or one that is cached, timed or spread over
+    processes.
+    """
+
+    @property
+    def name(self) -> str:
+        """What its numbers are called."""
+        ...
+
+    @property
+    def definition(self) -> Definition:
+        """What the reward declares."""
+        ...
+
+    def score(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Scored:
+        """See `Reward.score`."""
+        ...
+
+
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
+    """What a reward is called with: samples, and a prompt and a value of each column for each."""
+
     samples: Any
     prompts: list[str]
     columns: dict[str, list[Any]]
+    modality: Modality
 
-    def rows(self, rows: list[int]) -> "_Batch":
-        samples = self.samples
-        return _Batch(
-            samples[rows] if isinstance(samples, Tensor) else [samples[row] for row in rows],
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def rows(self, rows: Sequence[int]) -> "Batch":
+        """Some of its rows."""
+        return Batch(
+            self.modality.take(self.samples, rows),
             [self.prompts[row] for row in rows],
             {name: [values[row] for row in rows] for name, values in self.columns.items()},
+            self.modality,
         )
 
 
 class Reward:
     """What `rewards.make` returns: called as `reward(samples, prompts, **columns)`, it gives `[B]`.
 
-    Samples are images `[B, 3, H, W]` float in [0, 1], or a list of `B` texts. The values are on the
-    device of the images, or on the CPU.
+    Samples are images `[B, 3, H, W]` float in [0, 1], or a list of `B` texts. The values are a
+    tensor on the device of the images, or a NumPy array for texts.
+
+    Attributes:
+        name: in the registry, or a label of the user's.
+        definition: what it declares.
+        function: what the author wrote, with its options bound.
+        options: those options.
     """
 
-    def __init__(self, definition: Definition, function: Callable[..., Any]) -> None:
-        self.name = definition.name
+    def __init__(
+        self,
+        definition: Definition,
+        function: Callable[..., Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        label: str = "",
+    ) -> None:
+        self.name = label or definition.name
         self.definition = definition
-        self._function = function
+        self.function = function
+        self.options = dict(options or {})
+        self._most = 0  # samples that fit in memory at once; 0 where nothing ran out
 
     def __repr__(self) -> str:
         return f"Reward({self.name!r})"
 
-    def __call__(self, samples: Any, prompts: Sequence[str], **columns: Sequence[Any]) -> Tensor:
+    def __call__(self, samples: Any, prompts: Sequence[str], **columns: Sequence[Any]) -> Any:
         """Rewards `[B]`, all of them finite.
 
         Raises:
@@ -98,76 +144,30 @@ class Reward:
         Raises:
             RewardError: the input is malformed, a column is missing, the result is not `B` numbers.
         """
-        batch = self._checked_batch(samples, prompts, columns or {})
-        reasons = _unusable(batch.samples)
-        usable = [row for row in range(len(batch.prompts)) if row not in reasons]
-        device = samples.device if isinstance(samples, Tensor) else torch.device("cpu")
-        values = torch.full((len(batch.prompts),), torch.nan, device=device)
+        batch = self.checked(samples, prompts, columns or {})
+        reasons = batch.modality.unusable(batch.samples)
+        usable = [row for row in range(len(batch)) if row not in reasons]
+        values = batch.modality.missing(batch.samples)
         if usable:
             scores, errors = self._call(batch.rows(usable) if reasons else batch)
-            values[usable] = scores.to(device)
+            values = batch.modality.place(values, usable, scores)
             reasons |= {usable[row]: reason for row, reason in errors.items()}
-        return self._report(values, batch.prompts, reasons)
-
-    def _call(self, batch: _Batch) -> tuple[Tensor, dict[int, str]]:
-        """Scores of a batch and, where an exception stopped it, the rows to blame."""
-        size = len(batch.prompts)
-        try:
-            result = self._function(batch.samples, batch.prompts, **batch.columns)
-        # A reward is foreign code: whatever it raises becomes a failure that names the prompt.
-        except Exception as error:
-            if size == 1 or self.definition.group:
-                return torch.full((size,), torch.nan), dict.fromkeys(range(size), one_line(error))
-            return self._call_rows(batch, error)
-        return self._numbers(result, batch.prompts), {}
-
-    def _call_rows(self, batch: _Batch, error: Exception) -> tuple[Tensor, dict[int, str]]:
-        """Score rows alone to find out which of them raised in a batch."""
-        results = [self._call(batch.rows([row])) for row in range(len(batch.prompts))]
-        reasons = {row: rest[0] for row, (_, rest) in enumerate(results) if rest}
-        if not reasons:
-            logger.warning(
-                "reward '%s' failed on a batch of %d but scored each sample alone: %s",
-                self.name,
-                len(results),
-                one_line(error),
-            )
-        return torch.cat([scores for scores, _ in results]), reasons
-
-    def _numbers(self, result: Any, prompts: list[str]) -> Tensor:
-        """The result of one call as float32 `[B]`; anything else is an error of the reward."""
-        size = len(prompts)
-        where = f"reward '{self.name}' (first prompt {prompts[0]!r})"
-        if isinstance(result, (str, bytes, Mapping)):
-            raise RewardError(f"{where} returned a {type(result).__name__}, not {size} numbers")
-        try:
-            values = torch.as_tensor(result)
-        except (TypeError, ValueError, RuntimeError) as error:
-            kind = type(result).__name__
-            raise RewardError(f"{where} returned a {kind} that is not {size} numbers") from error
-        if values.shape != (size,):
-            shape = list(values.shape)
-            raise RewardError(f"{where} returned shape {shape} for {size} samples, not [{size}]")
-        if values.is_complex():
-            raise RewardError(f"{where} returned {values.dtype}, not real numbers")
-        return values.float() if self.definition.differentiable else values.detach().float()
-
-    def _report(self, values: Tensor, prompts: list[str], reasons: dict[int, str]) -> Scored:
-        finite = values.isfinite()
-        for row in (~finite).nonzero().flatten().tolist():
-            reasons.setdefault(row, f"returned {values[row].item()}")
+        values, strange = batch.modality.without_infinities(values)
+        for row, value in strange.items():
+            reasons.setdefault(row, f"returned {value}")
         failures = (Failure(self.name, row, prompts[row], reasons[row]) for row in sorted(reasons))
-        return Scored(torch.where(finite, values, torch.nan), tuple(failures))
+        return Scored(values, tuple(failures))
 
-    def _checked_batch(
+    def checked(
         self, samples: Any, prompts: Sequence[str], columns: Mapping[str, Sequence[Any]]
-    ) -> _Batch:
-        problem = (
-            _image_problem(samples)
-            if self.definition.modality == "image"
-            else _text_problem(samples)
-        )
-        if problem:
+    ) -> Batch:
+        """The batch that `function` would be called with.
+
+        Raises:
+            RewardError: it is malformed, or a column is missing.
+        """
+        modality = modality_of(self.definition.modality, samples)
+        if problem := modality.problem(samples):
             raise RewardError(f"reward '{self.name}' {problem}")
         if len(prompts) != len(samples):
             counts = f"{len(samples)} samples and {len(prompts)} prompts"
@@ -181,41 +181,87 @@ class Reward:
                 counts = f"{len(columns[column])} values for {len(samples)} samples"
                 raise RewardError(f"reward '{self.name}': column '{column}' has {counts}")
         needed = {column: list(columns[column]) for column in self.definition.columns}
-        return _Batch(samples, list(prompts), needed)
+        return Batch(samples, list(prompts), needed, modality)
+
+    def _call(self, batch: Batch) -> tuple[Any, dict[int, str]]:
+        """Scores of a batch and, where an exception stopped it, the rows to blame."""
+        if self._most and len(batch) > self._most and not self.definition.group:
+            return self._call_parts(batch, self._most)
+        try:
+            result = self.function(batch.samples, batch.prompts, **batch.columns)
+        except UnavailableError as error:
+            reasons = dict.fromkeys(range(len(batch)), str(error))
+            return batch.modality.missing(batch.samples), reasons
+        # A reward is foreign code: whatever it raises becomes a failure that names the prompt.
+        except Exception as error:
+            if len(batch) == 1 or self.definition.group:
+                reasons = dict.fromkeys(range(len(batch)), one_line(error))
+                return batch.modality.missing(batch.samples), reasons
+            if out_of_memory(error):
+                return self._call_less(batch)
+            return self._call_rows(batch, error)
+        return self._numbers(result, batch), {}
+
+    def _call_less(self, batch: Batch) -> tuple[Any, dict[int, str]]:
+        """Go on with half as many samples at once, now and from now on: memory ran out."""
+        self._most = len(batch) // 2
+        release_memory()
+        logger.warning(
+            "reward '%s' ran out of memory on %d samples: scoring %d at once from now on",
+            self.name,
+            len(batch),
+            self._most,
+        )
+        return self._call_parts(batch, self._most)
+
+    def _call_rows(self, batch: Batch, error: Exception) -> tuple[Any, dict[int, str]]:
+        """Score rows alone to find out which of them raised in a batch."""
+        values, reasons = self._call_parts(batch, 1)
+        if not reasons:
+            logger.warning(
+                "reward '%s' failed on a batch of %d but scored each sample alone: %s",
+                self.name,
+                len(batch),
+                one_line(error),
+            )
+        return values, reasons
+
+    def _call_parts(self, batch: Batch, size: int) -> tuple[Any, dict[int, str]]:
+        """Score a batch in parts of at most `size` samples."""
+        values = batch.modality.missing(batch.samples)
+        reasons: dict[int, str] = {}
+        for start in range(0, len(batch), size):
+            rows = range(start, min(start + size, len(batch)))
+            scores, errors = self._call(batch.rows(rows))
+            values = batch.modality.place(values, rows, scores)
+            reasons |= {rows[row]: reason for row, reason in errors.items()}
+        return values, reasons
+
+    def _numbers(self, result: Any, batch: Batch) -> Any:
+        """The result of one call as float32 `[B]`; anything else is an error of the reward."""
+        size = len(batch)
+        where = f"reward '{self.name}' (first prompt {batch.prompts[0]!r})"
+        if isinstance(result, (str, bytes, Mapping)):
+            raise RewardError(f"{where} returned a {type(result).__name__}, not {size} numbers")
+        try:
+            values = batch.modality.numbers(result, keep_graph=self.definition.differentiable)
+        except (TypeError, ValueError, RuntimeError) as error:
+            kind = type(result).__name__
+            detail = f"a {kind} that is not {size} real numbers ({one_line(error)})"
+            raise RewardError(f"{where} returned {detail}") from error
+        if tuple(values.shape) != (size,):
+            shape = list(values.shape)
+            raise RewardError(f"{where} returned shape {shape} for {size} samples, not [{size}]")
+        return values
 
 
-def _image_problem(samples: Any) -> str:
-    if not isinstance(samples, Tensor) or samples.ndim != 4 or samples.shape[1] != 3:
-        shape = list(samples.shape) if isinstance(samples, Tensor) else type(samples).__name__
-        return f"scores images [B, 3, H, W], not {shape}"
-    if not samples.is_floating_point():
-        return f"scores floating-point images in [0, 1], not {samples.dtype}"
-    if 0 in samples.shape[2:]:
-        return f"scores images with pixels, not {list(samples.shape)}"
-    low, high, finite = _bounds(samples)
-    if finite.any():
-        lowest, highest = low[finite].min().item(), high[finite].max().item()
-        if lowest < -PIXEL_TOLERANCE or highest > 1 + PIXEL_TOLERANCE:
-            return f"scores images in [0, 1], not in [{lowest:.3g}, {highest:.3g}]"
-    return ""
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out, of a device or of the machine."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _bounds(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The lowest and highest value of each image, and whether all its values are finite."""
-    low, high = images.detach().flatten(1).aminmax(dim=1)
-    return low, high, low.isfinite() & high.isfinite()
-
-
-def _text_problem(samples: Any) -> str:
-    if isinstance(samples, str) or not isinstance(samples, Sequence):
-        return f"scores a list of texts, not a {type(samples).__name__}"
-    strange = next((type(s).__name__ for s in samples if not isinstance(s, str)), "")
-    return f"scores a list of texts, but one is a {strange}" if strange else ""
-
-
-def _unusable(samples: Any) -> dict[int, str]:
-    """Rows whose image is not finite: a diverged model must not earn a number for its garbage."""
-    if not isinstance(samples, Tensor):
-        return {}
-    _, _, finite = _bounds(samples)
-    return dict.fromkeys((~finite).nonzero().flatten().tolist(), "the image is not finite")
+def release_memory() -> None:
+    """Give memory that torch keeps for later back to the device, where torch is in use."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -11,6 +11,7 @@ from ddpo.gallery.pictures import Picture, embed
 from ddpo.gallery.run_folder import RunFolder, Sample, SampleSet
 from ddpo.gallery.spacing import evenly_spaced
 
+TOTAL = "total"
 CHECKPOINTS = 4
 MAX_ROWS = 64
 LONG_PROMPT = 240
@@ -18,12 +19,20 @@ LONG_PROMPT = 240
 
 @dataclass(frozen=True)
 class Columns:
-    """The iterations shown, their headings, and the decimals of each reward under the pictures."""
+    """The iterations shown, their headings, and the decimals of each reward under the pictures.
+
+    Totals that are standardised in each batch are in no sample: then there is none to show.
+    """
 
     sets: tuple[SampleSet, ...]
     headings: tuple[str, ...]
     decimals: Mapping[str, int]
     folder: Path
+
+    @property
+    def totals(self) -> bool:
+        """Whether samples have a total that can be compared between iterations."""
+        return TOTAL in self.decimals
 
     def write(self, name: str, value: float | None) -> str:
         """Write one number of the reward `name`."""
@@ -82,7 +91,7 @@ def _heading(group: SampleSet, run: RunFolder) -> str:
 def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
     values: dict[str, list[float]] = {}
     for sample in (sample for group in sets for sample in group.samples):
-        numbers = {"total": sample.total, **sample.rewards, **sample.watch}
+        numbers = {TOTAL: sample.total, **sample.rewards, **sample.watch}
         for name, value in numbers.items():
             if value is not None:
                 values.setdefault(name, []).append(value)
@@ -144,19 +153,21 @@ def _tag(picture: Picture, description: str) -> str:
 
 
 def _numbers(sample: Sample, columns: Columns) -> str:
-    lines = [_line("reward", columns.write("total", sample.total), "total")]
-    lines += [
+    parts = [_line(name, columns.write(name, value)) for name, value in sample.rewards.items()]
+    lines = [_line("reward", columns.write(TOTAL, sample.total), "total")]
+    watch = [
         _line(name, columns.write(name, value), "watch") for name, value in sample.watch.items()
     ]
-    return f'<dl class="scores">{"".join(lines)}</dl>{_parts(sample, columns)}'
+    shown = (lines if columns.totals else parts) + watch
+    folded = _folded(sample, parts) if columns.totals else ""
+    return f'<dl class="scores">{"".join(shown)}</dl>{folded}'
 
 
-def _parts(sample: Sample, columns: Columns) -> str:
+def _folded(sample: Sample, parts: Sequence[str]) -> str:
     """Return the parts of the total, unless the total is its only part."""
-    if not sample.rewards or list(sample.rewards.values()) == [sample.total]:
+    if not parts or list(sample.rewards.values()) == [sample.total]:
         return ""
-    lines = [_line(name, columns.write(name, value)) for name, value in sample.rewards.items()]
-    return f'<details><summary>parts</summary><dl class="scores">{"".join(lines)}</dl></details>'
+    return f'<details><summary>parts</summary><dl class="scores">{"".join(parts)}</dl></details>'
 
 
 def _line(name: str, value: str, kind: str = "") -> str:

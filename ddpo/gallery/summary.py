@@ -104,14 +104,26 @@ def _kind(run: RunFolder, change: Change) -> str:
     if change.watched:
         return "watched, never optimised"
     if change.name == TOTAL:
-        return "weighted sum"
-    weight = _weight(run.section("rewards").get(change.name))
-    return f"reward, weight {escape(weight)}" if weight else "reward"
+        return "product" if run.section("combine").get("kind") == "product" else "weighted sum"
+    role = _role(run.section("rewards").get(change.name))
+    return f"reward, {escape(role)}" if role else "reward"
+
+
+def _role(setting: object) -> str:
+    """How a reward counts: its weight, or the threshold of a gate."""
+    if isinstance(setting, Mapping) and "gate" in setting:
+        return f"a gate at {setting['gate']}"
+    return f"weight {weight}" if (weight := _weight(setting)) else ""
 
 
 def _weight(setting: object) -> str:
     value = setting.get("weight", "") if isinstance(setting, Mapping) else setting or ""
     return str(value)
+
+
+def _named(name: str, setting: object) -> str:
+    weight = _weight(setting)
+    return f"{name} × {weight}" if weight else f"{name}, {_role(setting) or 'weight 1'}"
 
 
 def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
@@ -121,13 +133,22 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     yield "policy", _pairs(policy, POLICY_KEYS)
     yield "weights trained", _trained(run)
     yield "prompts", _settings(run.section("prompts"))
-    weights = {name: _weight(setting) for name, setting in run.section("rewards").items()}
-    yield "rewards", ", ".join(f"{name} × {weight}" for name, weight in weights.items())
+    rewards = run.section("rewards").items()
+    yield "rewards", "; ".join(_named(name, setting) for name, setting in rewards)
+    yield "combined as", _combined(run)
     watch = run.config.get("watch")
     yield "watched", ", ".join(map(str, watch)) if isinstance(watch, list | dict) else ""
     yield "training", _settings(train)
     yield "seed", str(run.config.get("seed", ""))
     yield from _cost(run)
+
+
+def _combined(run: RunFolder) -> str:
+    if len(run.section("rewards")) < 2:
+        return ""
+    section = run.section("combine")
+    kind = str(section.get("kind", "sum")).replace("_", " ")
+    return f"{kind}, within each {section.get('within')}" if "normalised" in kind else kind
 
 
 def _trained(run: RunFolder) -> str:

@@ -22,14 +22,14 @@ from ddpo.__main__ import main
 from ddpo.checkpoint import Checkpoint
 from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.metrics import MetricsLog
-from ddpo.scoring import Scorer
+from ddpo.scoring import Scoring
 from ddpo.state import TrainState
 from ddpo.trajectory import Evaluation
 
 STAGES: dict[str, tuple[Any, str]] = {
     "preparing": (ddpo.run, "load_prompts"),
     "sampling": (DiffusionPolicy, "sample"),
-    "scoring": (Scorer, "score"),
+    "scoring": (Scoring, "finish"),
     "updating": (DiffusionPolicy, "evaluate"),
     "recording": (MetricsLog, "append"),
     "saving": (ddpo.checkpoint, "save_file"),

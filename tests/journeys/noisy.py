@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 
 import numpy as np
 import torch
@@ -42,6 +43,8 @@ class Noisy:
         here = os.environ.get("FAULT_RANK", "0") == os.environ.get("RANK", "0")
         if not (fault and begun and here):
             return values
+        if fault == "hang":
+            time.sleep(3600)
         unlucky = torch.tensor([prompt == UNLUCKY for prompt in prompts])
         if fault == "short":
             return values[1:]

@@ -18,6 +18,13 @@ SMALL = [
     "policy.num_steps=3",
     "evaluation.samples=2",
 ]
+OFFLINE = {  # the weights of their CLIP cannot be had here
+    "ddpo_sd15_alignment": ["rewards={clip_alignment: {model: shapes}}"],
+    "ddpo_sd15_aesthetic": [
+        "rewards={aesthetic: {model: shapes, head: shapes}}",
+        "watch={clip_alignment: {model: shapes}}",
+    ],
+}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -25,8 +32,7 @@ def test_a_shipped_configuration_trains(path: Path, tiny_model: Path, tmp_path: 
     overrides = [*SMALL, f"output_dir={tmp_path}"]
     if "sd15" in path.stem:
         overrides.append(f"policy.model={tiny_model}")
-    if path.stem == "ddpo_sd15_alignment":  # the weights of that CLIP cannot be had offline
-        overrides.append("rewards={clip_alignment: {model: shapes}}")
+    overrides += OFFLINE.get(path.stem, [])
     config = load_config(path, overrides)
     run = train(config)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

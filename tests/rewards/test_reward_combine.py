@@ -1,8 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 
-from rewards import RewardError, combine, make, reward
+from rewards import RewardError, combine, reward, rule, specification
 
 TEXTS = ["aa", "bbbb", ""]
 PROMPTS = ["p", "q", "r"]
@@ -30,14 +31,14 @@ def test_the_total_is_the_weighted_sum_and_the_parts_are_kept():
 
 def test_a_missing_part_makes_the_total_missing():
     scores = combine.from_spec(["letters", "fullness"])(TEXTS, PROMPTS, {"size": [4, 8, 8]})
-    assert scores.total.isnan().tolist() == [False, False, True]
+    assert np.isnan(scores.total).tolist() == [False, False, True]
     assert scores.parts["letters"].tolist() == [2.0, 4.0, 0.0]
     assert [(failure.reward, failure.row) for failure in scores.failures] == [("fullness", 2)]
 
 
 def test_without_rewards_the_total_is_missing():
     scores = combine.from_spec({})(TEXTS, PROMPTS)
-    assert scores.total.isnan().tolist() == [True, True, True]
+    assert np.isnan(scores.total).tolist() == [True, True, True]
     assert scores.parts == {}
 
 
@@ -64,7 +65,7 @@ def test_what_cannot_be_made_is_reported_together():
             def __call__(self, texts, prompts):
                 return []
 
-    assert len(combine.parse(["first", "second"])) == 2  # nothing is built to check
+    assert len(specification.parse(["first", "second"])) == 2  # nothing is built to check
     with pytest.raises(RewardError, match=r"'first' cannot be made.*\n.*'second' cannot be made"):
         combine.from_spec(["first", "second"])
 
@@ -85,6 +86,60 @@ def test_a_reward_is_listed_once():
     with pytest.raises(RewardError, match="'letters' is listed twice"):
         combine.from_spec(["letters", "letters"])
     with pytest.raises(RewardError, match="combined with itself"):
-        combine.Combination([make("letters"), make("letters")])
-    with pytest.raises(RewardError, match="1 rewards have 2 weights"):
-        combine.Combination([make("letters")], [1.0, 2.0])
+        rule.Rule((rule.Role("letters"), rule.Role("letters")))
+
+
+def test_one_reward_under_two_labels():
+    both = combine.from_spec(
+        {"letters": 1.0, "fewer": {"reward": "letters", "weight": 2.0, "minus": 3}}
+    )
+    scores = both(TEXTS, PROMPTS)
+    assert scores.parts["fewer"].tolist() == [-1.0, 1.0, -3.0]
+    assert scores.total.tolist() == [2 - 2.0, 4 + 2.0, 0 - 6.0]
+
+
+def test_a_gate_is_not_summed_and_stops_what_is_below_it():
+    spec = {"letters": {"gate": 2}, "fullness": {"weight": 10}}
+    columns = {"size": [4, 2, 8]}
+    scores = combine.from_spec(spec)(["aa", "bbbb", "c"], PROMPTS, columns)
+    assert scores.parts["letters"].tolist() == [2.0, 4.0, 1.0]
+    assert scores.total.tolist() == [5.0, 20.0, 1.25]  # the lowest of the batch is its own
+    spec["letters"]["otherwise"] = "-7"
+    scores = combine.from_spec(spec)(["aa", "bbbb", "c"], PROMPTS, columns)
+    assert scores.total.tolist() == [5.0, 20.0, -7.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ({"gate": "high"}, "gate='high' is not a finite number"),
+        ({"gate": 1, "weight": 2}, "a gate has no weight"),
+        ({"otherwise": 1}, "otherwise=1 needs a gate"),
+        ({"gate": 1}, "all of them are gates"),
+    ],
+)
+def test_a_gate_that_says_nothing_is_refused(value, complaint):
+    with pytest.raises(RewardError, match=complaint):
+        combine.from_spec({"letters": value})
+
+
+def test_rewards_are_standardised_first_within_the_batch_or_each_prompt():
+    spec = {"letters": 1.0, "hundreds": {"reward": "letters", "weight": 2.0, "minus": 100}}
+    texts, prompts = ["a", "aaa", "aa", "aaaaaa"], ["p", "p", "q", "q"]
+    batch = combine.from_spec(spec, "normalised_sum")(texts, prompts).total
+    spread = math.sqrt(((1 - 3) ** 2 + 0 + (2 - 3) ** 2 + (6 - 3) ** 2) / 4)
+    assert batch.tolist() == pytest.approx([3 * (n - 3) / spread for n in (1, 3, 2, 6)])
+    group = combine.from_spec(spec, "normalised_sum", "group")(texts, prompts).total
+    assert group.tolist() == pytest.approx([-3, 3, -3, 3])
+
+
+def test_a_product_needs_rewards_that_are_not_negative():
+    @reward("share", modality="text", range=(0.0, 1.0))
+    def share(texts, prompts):
+        return [len(text) / 4 for text in texts]
+
+    with pytest.raises(RewardError, match="'letters' can be negative"):
+        combine.from_spec({"share": 1, "letters": 1}, "product")
+    twice = {"share": 1, "again": {"reward": "share", "weight": 2}}
+    scores = combine.from_spec(twice, "product")(TEXTS, PROMPTS)
+    assert scores.total.tolist() == [0.5**3, 1.0, 0.0]

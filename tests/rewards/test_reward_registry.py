@@ -20,6 +20,8 @@ def test_every_public_name_is_listed():
     assert sorted(rewards.__all__) == [
         "Definition",
         "RewardError",
+        "UnavailableError",
+        "Weights",
         "definition",
         "make",
         "names",
@@ -97,7 +99,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(RewardError) as caught:
         rewards.make("jpg_compressibility")
     assert str(caught.value).startswith(
-        "unknown reward 'jpg_compressibility'; did you mean 'jpeg_compressibility'? Known: clip_al"
+        "unknown reward 'jpg_compressibility'; did you mean 'jpeg_compressibility'? Known: aesth"
     )
     with pytest.raises(RewardError, match=r"unknown reward 'zzz'\. Known: "):
         rewards.make("zzz")
@@ -107,7 +109,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     ("name", "modality", "columns", "complaint"),
     [
         ("Red-ness", "image", (), "lower-case"),
-        ("redness", "sound", (), "'image' or 'text'"),
+        ("redness", "sound", (), "'sound' is not one of image, text, any"),
         ("redness", "image", ("reference",), "column 'reference'"),
     ],
 )

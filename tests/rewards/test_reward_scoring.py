@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import rewards
-from rewards import RewardError, reward
+from rewards import RewardError, UnavailableError, reward
 
 TEXTS = ["good", "bad", "fine"]
 PROMPTS = ["first prompt", "second prompt", "third prompt"]
@@ -29,8 +29,12 @@ def made(function, name="fake", **declared):
 )
 def test_every_kind_of_result_becomes_float32(result):
     values = made(lambda texts, prompts: result)(TEXTS, PROMPTS)
-    assert values.dtype == torch.float32
+    assert isinstance(values, np.ndarray)
+    assert values.dtype == np.float32
     assert values.tolist() == [1.0, 2.0, 3.0]
+    pictures = made(lambda images, prompts: result, name="shown", modality="image")
+    tensor = pictures(torch.zeros(3, 3, 2, 2), PROMPTS)
+    assert (tensor.dtype, tensor.tolist()) == (torch.float32, [1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize(
@@ -39,11 +43,11 @@ def test_every_kind_of_result_becomes_float32(result):
         ([1.0, 2.0], r"shape \[2\] for 3 samples"),
         (torch.zeros(3, 1), r"shape \[3, 1\] for 3 samples"),
         (0.5, r"shape \[\] for 3 samples"),
-        (None, "a NoneType that is not 3 numbers"),
+        (None, "a NoneType that is not 3 real numbers"),
         ("abc", "a str, not 3 numbers"),
         ({"a": 1}, "a dict, not 3 numbers"),
-        ([1.0, None, 2.0], "a list that is not 3 numbers"),
-        (torch.zeros(3, dtype=torch.complex64), "complex64, not real"),
+        ([1.0, None, 2.0], "a list that is not 3 real numbers"),
+        (torch.zeros(3, dtype=torch.complex64), "complex64 is not a real number"),
     ],
 )
 def test_a_malformed_result_names_the_reward_and_the_prompt(result, complaint):
@@ -73,19 +77,60 @@ def test_calling_raises_and_names_the_reward_and_the_prompt():
 
 def test_a_group_reward_that_raises_fails_for_the_whole_group():
     scored = made(fails_on_bad, group=True).score(TEXTS, PROMPTS)
-    assert scored.values.isnan().all()
+    assert np.isnan(scored.values).all()
     assert [failure.row for failure in scored.failures] == [0, 1, 2]
+
+
+def test_a_reward_that_is_unavailable_is_not_asked_again_for_each_sample():
+    calls = []
+
+    def gone(texts, prompts):
+        calls.append(len(texts))
+        raise UnavailableError("the server is gone: start it")
+
+    scored = made(gone).score(TEXTS, PROMPTS)
+    assert calls == [3]
+    assert [failure.reason for failure in scored.failures] == ["the server is gone: start it"] * 3
 
 
 def test_what_fails_only_as_a_batch_is_logged(caplog):
     def one_at_a_time(texts, prompts):
         if len(texts) > 1:
-            raise MemoryError("too many")
+            raise ValueError("too many")
         return [1.0]
 
     with caplog.at_level(logging.WARNING):
         assert made(one_at_a_time)(TEXTS, PROMPTS).tolist() == [1.0, 1.0, 1.0]
-    assert "'fake' failed on a batch of 3 but scored each sample alone: MemoryError" in caplog.text
+    assert "'fake' failed on a batch of 3 but scored each sample alone: ValueError" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), torch.OutOfMemoryError("full")])
+def test_memory_that_runs_out_halves_the_batch_from_then_on(error, caplog):
+    sizes = []
+
+    def fits_three(texts, prompts):
+        sizes.append(len(texts))
+        if len(texts) > 3:
+            raise error
+        return [float(len(text)) for text in texts]
+
+    hungry = made(fits_three)
+    texts = [str(number) * number for number in range(1, 12)]
+    with caplog.at_level(logging.WARNING):
+        assert hungry(texts, texts).tolist() == [float(len(text)) for text in texts]
+    assert sizes == [11, 5, 2, 2, 1, 2, 2, 1, 1]
+    assert "ran out of memory on 5 samples: scoring 2 at once" in caplog.text
+    sizes.clear()
+    hungry(texts, texts)
+    assert sizes == [2, 2, 2, 2, 2, 1]
+
+
+def test_memory_that_does_not_hold_one_sample_is_a_failure():
+    def never(texts, prompts):
+        raise MemoryError("full")
+
+    scored = made(never).score(TEXTS, PROMPTS)
+    assert [failure.reason for failure in scored.failures] == ["MemoryError: full"] * 3
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

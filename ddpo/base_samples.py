@@ -1,0 +1,42 @@
+"""Samples of a model as it is before training, for those who measure rewards on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpo.batching import plan_batches
+from ddpo.collection import collect, iteration_rows
+from ddpo.config import load_config
+from ddpo.policies import build_policy
+from ddpo.prompts import load_prompts
+from ddpo.randomness import RowGenerator
+from ddpo.trajectory import Trajectory
+
+
+def base_samples(path: Path, count: int) -> tuple[Any, list[str], dict[str, list[Any]]]:
+    """The first `count` samples that training with this configuration would begin with.
+
+    Returns:
+        Samples (images `[B, 3, H, W]` in [0, 1]), prompts, and columns, on the CPU.
+
+    Raises:
+        UserError: the configuration is wrong.
+    """
+    config = load_config(path)
+    plan = plan_batches(config, processes=1)
+    prompts = load_prompts(config.prompts)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    policy = build_policy(config, device, config.train.mixed_precision or "no")
+    parts = []
+    for iteration in range(1, 2 + (count - 1) // plan.samples):
+        rows = iteration_rows(config, plan, prompts, iteration)
+        generator = RowGenerator(config.seed, iteration, tuple(rows))
+        left = count - sum(map(len, parts))
+        parts.append(
+            collect(policy, prompts, generator[slice(left)], batch=plan.sample_batch).to("cpu")
+        )
+    trajectory = Trajectory.concatenate(parts)
+    return trajectory.outputs, trajectory.prompts, trajectory.columns

@@ -1,0 +1,131 @@
+"""A reward that scores nothing twice: numbers are kept under the content they were given for.
+
+The key of a number is a hash of the sample, its prompt, its columns, and of the reward: what it
+declares, its options, the file that defines it, and the state of files that its options name.
+Weights that change under an unchanged name (on a hub, in an installed package) are not seen.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rewards.cache import Cache
+from rewards.definition import Definition
+from rewards.modality import Modality, modality_of
+from rewards.scoring import Failure, Reward, Scored, Scorer
+
+
+class Cached:
+    """A reward behind a cache. Only for rewards that score each sample alone, and always alike.
+
+    Args:
+        reward: what scores where the cache does not know.
+        cache: may be shared with other rewards.
+        fingerprint: of the reward: see `fingerprint`.
+    """
+
+    def __init__(self, reward: Scorer, cache: Cache, fingerprint: bytes) -> None:
+        self.reward = reward
+        self.cache = cache
+        self._fingerprint = fingerprint
+
+    @property
+    def name(self) -> str:
+        """See `Scorer`."""
+        return self.reward.name
+
+    @property
+    def definition(self) -> Definition:
+        """See `Scorer`."""
+        return self.reward.definition
+
+    def score(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Scored:
+        """See `Reward.score`. Failures are not kept: they are tried again."""
+        given = {name: (columns or {}).get(name, ()) for name in self.definition.columns}
+        modality = modality_of(self.definition.modality, samples)
+        uneven = any(len(values) != len(prompts) for values in (samples, *given.values()))
+        if modality.problem(samples) or uneven:
+            return self.reward.score(samples, prompts, columns)  # which says what is wrong
+        keys = self._keys(samples, prompts, given, modality)
+        known = self.cache.get(keys)
+        old = [row for row, key in enumerate(keys) if key in known]
+        new = [row for row, key in enumerate(keys) if key not in known]
+        values, failures = modality.missing(samples), ()
+        if old:
+            numbers = modality.numbers([known[keys[row]] for row in old], keep_graph=False)
+            values = modality.place(values, old, numbers)
+        if new:
+            scored = self._score_rows(samples, prompts, given, new)
+            values = modality.place(values, new, scored.values)
+            failures = scored.failures
+            array, failed = modality.array(values), {failure.row for failure in failures}
+            self.cache.put({keys[row]: float(array[row]) for row in new if row not in failed})
+        return Scored(values, failures)
+
+    def _score_rows(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]],
+        rows: Sequence[int],
+    ) -> Scored:
+        """Some rows of a batch; failures are numbered as in the batch."""
+        modality = modality_of(self.definition.modality, samples)
+        scored = self.reward.score(
+            modality.take(samples, rows),
+            [prompts[row] for row in rows],
+            {name: [values[row] for row in rows] for name, values in columns.items()},
+        )
+        renumbered = (Failure(f.reward, rows[f.row], f.prompt, f.reason) for f in scored.failures)
+        return Scored(scored.values, tuple(renumbered))
+
+    def _keys(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]],
+        modality: Modality,
+    ) -> list[bytes]:
+        keys = []
+        for row, digest in enumerate(modality.digests(samples)):
+            rest = [prompts[row], {name: values[row] for name, values in columns.items()}]
+            text = json.dumps(rest, sort_keys=True, default=repr).encode()
+            keys.append(hashlib.sha256(self._fingerprint + digest + text).digest())
+        return keys
+
+
+def fingerprint(reward: Reward) -> bytes:
+    """What a reward's numbers depend on besides its input, as a hash of 32 bytes."""
+    definition = reward.definition
+    declared = {
+        field.name: repr(getattr(definition, field.name))
+        for field in fields(definition)
+        if field.name not in ("factory", "refine")
+    }
+    file = inspect.getsourcefile(inspect.unwrap(definition.factory))
+    source = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    options = {name: [repr(value), _files(value)] for name, value in reward.options.items()}
+    text = json.dumps([declared, source, options], sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _files(value: Any) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of the files that an option names: one, or all of a folder."""
+    if not isinstance(value, str | Path) or not value:
+        return []
+    try:
+        path = Path(value)
+        found = [path, *sorted(path.rglob("*"))] if path.exists() else []
+        states = [(str(file), file.stat()) for file in found if file.is_file()]
+    except (OSError, ValueError):  # a text that is no path, such as a long one
+        return []
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in states]

@@ -1,0 +1,82 @@
+"""A reward that may take so long and no longer: one that hangs costs a batch, not the run."""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from rewards.definition import Definition
+from rewards.modality import modality_of
+from rewards.scoring import Failure, Scored, Scorer
+
+T = TypeVar("T")
+
+
+class Timed:
+    """A reward with a limit of `seconds` for each batch.
+
+    When the time is over, every sample of the batch has failed. The call itself cannot be stopped:
+    its thread is left behind, and does not keep the program from ending.
+    """
+
+    def __init__(self, reward: Scorer, seconds: float) -> None:
+        self.reward = reward
+        self.seconds = seconds
+
+    @property
+    def name(self) -> str:
+        """See `Scorer`."""
+        return self.reward.name
+
+    @property
+    def definition(self) -> Definition:
+        """See `Scorer`."""
+        return self.reward.definition
+
+    def score(
+        self,
+        samples: Any,
+        prompts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Scored:
+        """See `Reward.score`."""
+        try:
+            return within(self.seconds, lambda: self.reward.score(samples, prompts, columns))
+        except TimeoutError:
+            return out_of_time(self, samples, prompts, self.seconds)
+
+
+def within(seconds: float, action: Callable[[], T]) -> T:
+    """The result of `action`, called in a thread of its own.
+
+    Raises:
+        TimeoutError: there was none in time.
+        Exception: what `action` raised.
+    """
+    answer: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            result = action()
+            answer.put(lambda: result)
+        except BaseException as error:
+            caught = error
+            answer.put(lambda: _raise(caught))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.get(timeout=seconds)()
+    except queue.Empty:
+        raise TimeoutError from None
+
+
+def out_of_time(reward: Scorer, samples: Any, prompts: Sequence[str], seconds: float) -> Scored:
+    """A batch of which nothing could be scored in time."""
+    reason = f"no answer within {seconds:g} s (scoring.timeout)"
+    missing = modality_of(reward.definition.modality, samples).missing(samples)
+    failures = (Failure(reward.name, row, prompt, reason) for row, prompt in enumerate(prompts))
+    return Scored(missing, tuple(failures))
+
+
+def _raise(error: BaseException) -> Any:
+    raise error

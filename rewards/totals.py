@@ -1,0 +1,87 @@
+"""From several rewards of a sample to one number: pure functions of arrays, NaN where a part is
+missing.
+
+Shapes: `parts [K, B]` are K rewards of B samples, `weights [K]`, a total is `[B]`.
+"""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+SPREAD_FLOOR = 1e-6
+"""Below this standard deviation, relative to the largest value, a reward tells nothing apart."""
+
+
+def weighted_sum(
+    parts: Float[np.ndarray, "k b"], weights: Float[np.ndarray, " k"]
+) -> Float[np.ndarray, " b"]:
+    """`Σ_k w_k r_k`: the scale of each reward decides along with its weight."""
+    return weights @ parts
+
+
+def normalised_sum(
+    parts: Float[np.ndarray, "k b"],
+    weights: Float[np.ndarray, " k"],
+    groups: Sequence[Hashable] | None = None,
+) -> Float[np.ndarray, " b"]:
+    """`Σ_k w_k (r_k − mean_k) / std_k`, so that only the weights decide: GDPO, Liu et al., 2026.
+
+    Mean and population standard deviation are taken within each group, or over the batch without
+    groups, of what could be scored. A reward without spread contributes 0.
+
+    Args:
+        parts: rewards.
+        weights: one for each.
+        groups: a label for each sample, such as its prompt.
+    """
+    labels = np.zeros(parts.shape[1]) if groups is None else _numbered(groups)
+    standardised = np.stack([_standardised(part, labels) for part in parts])
+    return weights @ standardised
+
+
+def weighted_product(
+    parts: Float[np.ndarray, "k b"], weights: Float[np.ndarray, " k"]
+) -> Float[np.ndarray, " b"]:
+    """`Π_k r_k^{w_k}` of rewards that are at least 0: a sample must do well by each of them.
+
+    A negative part makes the total NaN.
+    """
+    positive = np.where(parts >= 0, parts, np.nan)
+    return np.prod(positive ** weights[:, None], axis=0)
+
+
+def gated(
+    total: Float[np.ndarray, " b"],
+    part: Float[np.ndarray, " b"],
+    threshold: float,
+    otherwise: float | None = None,
+) -> Float[np.ndarray, " b"]:
+    """The total where `part >= threshold`; elsewhere `otherwise`, or the lowest total of the batch.
+
+    NaN where the part or the total is.
+    """
+    known = total[np.isfinite(total)]
+    worst = otherwise if otherwise is not None else (known.min() if len(known) else np.nan)
+    held = np.where(part >= threshold, total, worst)
+    return np.where(np.isfinite(part) & np.isfinite(total), held, np.nan)
+
+
+def _standardised(
+    part: Float[np.ndarray, " b"], labels: Float[np.ndarray, " b"]
+) -> Float[np.ndarray, " b"]:
+    result = np.full(len(part), np.nan)
+    finite = np.isfinite(part)
+    for label in np.unique(labels):
+        rows = finite & (labels == label)
+        if rows.any():
+            values = part[rows]
+            spread = values.std()
+            flat = spread <= SPREAD_FLOOR * np.abs(values).max()
+            result[rows] = 0.0 if flat else (values - values.mean()) / spread
+    return result
+
+
+def _numbered(groups: Sequence[Hashable]) -> Float[np.ndarray, " b"]:
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], float)
