@@ -46,8 +46,8 @@ def test_the_product_by_hand_and_never_of_a_negative_number():
 
 
 def test_a_gate_by_hand():
-    total, part = np.array([5.0, 1.0, 3.0, np.nan, 2.0]), np.array([0.9, 0.5, 0.4, 0.9, np.nan])
+    total, part = np.array([5.0, 2.0, 3.0, np.nan, 1.0]), np.array([0.9, 0.5, 0.4, 0.9, np.nan])
     held = totals.gated(total, part, threshold=0.5)
-    assert held[:3].tolist() == [5.0, 1.0, 1.0]
+    assert held[:3].tolist() == [5.0, 2.0, 1.0]
     assert np.isnan(held[3:]).all()
-    assert totals.gated(total, part, 0.5, otherwise=-9.0)[:3].tolist() == [5.0, 1.0, -9.0]
+    assert totals.gated(total, part, 0.5, otherwise=-9.0)[:3].tolist() == [5.0, 2.0, -9.0]

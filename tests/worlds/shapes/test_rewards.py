@@ -10,6 +10,7 @@ from ddpo.worlds.shapes.evaluate import random_scenes
 from ddpo.worlds.shapes.rewards import ShapesAccuracy
 from ddpo.worlds.shapes.scenes import caption, render
 from ddpo.worlds.shapes.stage import as_tensor
+from rewards.testing import check_reward
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,14 @@ def test_a_prompt_outside_the_grammar_is_nan_and_spoils_no_other(
 def test_the_registry_knows_it(captioned: tuple[Tensor, list[str]]):
     judge = rewards.make("shapes_accuracy")
     assert torch.as_tensor(judge(*captioned)).tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 32), (512, 512)])
+def test_a_picture_of_another_size_cannot_be_judged(size: tuple[int, int]):
+    judged = rewards.make("shapes_accuracy").score(torch.zeros(1, 3, *size), ["a red circle"])
+    assert len(judged.failures) == 1
+
+
+def test_it_keeps_the_contract(captioned: tuple[Tensor, list[str]]):
+    images, prompts = captioned
+    check_reward("shapes_accuracy", samples=images, prompts=prompts)
