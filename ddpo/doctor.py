@@ -24,6 +24,7 @@ BACKENDS = {
     "flash_attn": "pip install flash-attn --no-build-isolation",
     "sageattention": "pip install sageattention",
 }
+SERVING = dict.fromkeys(("fastapi", "uvicorn"), "pip install ddpo[serve]")
 TRACKERS = {"tensorboard": "pip install ddpo[tensorboard]", "wandb": "pip install ddpo[wandb]"}
 
 
@@ -34,6 +35,7 @@ def report() -> str:
         "devices": _devices,
         "attention back ends": _attention,
         "trackers": lambda: [_optional(name, remedy) for name, remedy in TRACKERS.items()],
+        "serving rewards": lambda: [_optional(name, remedy) for name, remedy in SERVING.items()],
         "models": _models,
         "rewards": _rewards,
     }

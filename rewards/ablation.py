@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,9 @@ def report(path: Path) -> str:
         for role in rule.roles
     }
     prompts = [entry["prompt"] for entry in entries]
+    rule, note = _usable(rule, prompts)
     scored = int(np.isfinite(rule.total(parts, prompts)).sum())
-    head = f"{folder}: {scored} of {len(entries)} samples with all rewards; {describe(rule)}"
+    head = f"{folder}: {scored} of {len(entries)} samples with all rewards; {describe(rule)}{note}"
     rows = [["without", "pairs swapped", "best kept", "moves most"]]
     for absence in ablate(rule, parts, prompts):
         row, before, after = absence.moved
@@ -111,6 +112,14 @@ def describe(rule: Rule) -> str:
     """A rule in words."""
     within = f" within each {rule.within}" if rule.kind == "normalised_sum" else ""
     return f"{rule.kind.replace('_', ' ')}{within} of {', '.join(map(str, rule.roles))}"
+
+
+def _usable(rule: Rule, prompts: Sequence[str]) -> tuple[Rule, str]:
+    """The rule, and a remark where single samples of a prompt leave nothing to standardise over."""
+    alone = len(set(prompts)) == len(prompts)
+    if rule.kind != "normalised_sum" or rule.within != "group" or not alone:
+        return rule, ""
+    return replace(rule, within="batch"), " (not within each group: each prompt has one sample)"
 
 
 def _removable(rule: Rule) -> list[str]:

@@ -54,6 +54,18 @@ class Calibrated:
         """Standard deviation (population) of what could be scored; NaN without any."""
         return float(self.finite.std()) if len(self.finite) else float("nan")
 
+    def spread_within(self, prompts: Sequence[str]) -> float:
+        """The same around the mean of each prompt, root mean square over the samples of prompts
+        that have several; NaN without any. It is what group advantages see.
+        """
+        squares = []
+        for prompt in dict.fromkeys(prompts):
+            values = self.values[[row for row, p in enumerate(prompts) if p == prompt]]
+            values = values[np.isfinite(values)]
+            if len(values) > 1:
+                squares += ((values - values.mean()) ** 2).tolist()
+        return float(np.sqrt(np.mean(squares))) if squares else float("nan")
+
     @property
     def saturation(self) -> float:
         """Share of samples at an end of the declared range, where a reward cannot tell more; NaN
@@ -80,15 +92,17 @@ def report(path: Path, count: int) -> str:
     optimised = [one for one in measured if one.name not in watched]
     sections = [
         f"{len(prompts)} samples of the base model, of {len(set(prompts))} prompts",
-        *aligned(_table(measured)),
+        *aligned(_table(measured, prompts)),
     ]
     if len(measured) > 1:
         sections += ["", "correlation (Pearson)", *aligned(_correlations(measured))]
     weights = {role.label: role.weight for role in combination.rule.roles if role.gate is None}
-    suggested = suggest({one.name: one.spread for one in optimised}, weights)
-    if len(suggested) > 1:
-        lines = [f"  {name}: {weight:.3g}" for name, weight in suggested.items()]
-        sections += ["", "weights that give each reward its share of a sum's spread:", *lines]
+    overall = suggest({one.name: one.spread for one in optimised}, weights)
+    within = suggest({one.name: one.spread_within(prompts) for one in optimised}, weights)
+    for suggested, where in ((overall, "over all samples"), (within, "within a prompt")):
+        if len(suggested) > 1:
+            lines = [f"  {name}: {weight:.3g}" for name, weight in suggested.items()]
+            sections += ["", f"weights that share a sum's spread {where} as now asked:", *lines]
     return "\n".join(sections)
 
 
@@ -137,15 +151,16 @@ def _sampler(config: Mapping[str, Any]) -> Sampler:
     raise RewardError(f"policy.kind: nothing installed samples a {kind!r} policy; known: {known}")
 
 
-def _table(measured: Sequence[Calibrated]) -> list[list[str]]:
-    head = ["reward", "mean", "sd", *(f"{q:.0%}" for q in QUANTILES)]
+def _table(measured: Sequence[Calibrated], prompts: Sequence[str]) -> list[list[str]]:
+    head = ["reward", "mean", "sd", "sd in a prompt", *(f"{q:.0%}" for q in QUANTILES)]
     rows = [[*head, "saturated", "failed", "ms a sample"]]
     for one in measured:
         figures = [float("nan")] * (len(QUANTILES) + 1)
         if len(one.finite):
             figures = [one.finite.mean(), *np.quantile(one.finite, QUANTILES)]
+        shown = (figures[0], one.spread, one.spread_within(prompts), *figures[1:])
         failed = 1 - len(one.finite) / len(one.values)
-        numbers = [f"{number:.4g}" for number in (figures[0], one.spread, *figures[1:])]
+        numbers = [f"{number:.4g}" for number in shown]
         rows.append(
             [
                 one.name,

@@ -28,21 +28,30 @@ class Card(BaseModel):
     group: bool
     licence: str
     description: str
+    fingerprint: str = ""
     max_samples: PositiveInt
     max_bytes: PositiveInt
 
     def declare(self, definition: Definition) -> Definition:
-        """The definition of a client's reward with what the server declares."""
-        declared = self.model_dump(exclude={"max_samples", "max_bytes"})
-        return replace(definition, **declared)
+        """The definition of a client's reward with what the server declares.
+
+        Its place tells rewards apart that are served with other options, so that a cache does too.
+        """
+        declared = self.model_dump(exclude={"max_samples", "max_bytes", "fingerprint"})
+        return replace(definition, place=f"{definition.place} {self.fingerprint}", **declared)
 
 
-def encode(name: str, definition: Definition, limits: Mapping[str, int]) -> dict[str, Any]:
-    """The card of a reward that is served as `name`; an infinite bound is "inf" or "-inf"."""
+def encode(
+    name: str, definition: Definition, limits: Mapping[str, int], fingerprint: str = ""
+) -> dict[str, Any]:
+    """The card of a reward that is served as `name`; an infinite bound is "inf" or "-inf".
+
+    The fingerprint says what its numbers depend on besides their input.
+    """
     card = {f.name: getattr(definition, f.name) for f in fields(definition) if f.name not in LOCAL}
     card["range"] = definition.range and [_bound(bound) for bound in definition.range]
     card["weights"] = [vars(weights) for weights in definition.weights]
-    return {**card, "name": name, **limits}
+    return {**card, "name": name, "fingerprint": fingerprint, **limits}
 
 
 def decode(body: bytes) -> Card:

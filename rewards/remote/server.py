@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
 
+from rewards.cached import fingerprint
 from rewards.errors import RewardError, did_you_mean
 from rewards.remote import card
 from rewards.remote.batcher import Batcher, Full
@@ -171,7 +172,7 @@ def _find(batchers: dict[str, Batcher], name: str) -> Batcher:
 
 
 def _card(reward: Reward, limits: Limits) -> dict[str, Any]:
-    return card.encode(reward.name, reward.definition, vars(limits))
+    return card.encode(reward.name, reward.definition, vars(limits), fingerprint(reward).hex())
 
 
 async def _tell_rejected(_: Request, rejected: Any) -> JSONResponse:

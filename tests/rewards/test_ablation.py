@@ -86,6 +86,21 @@ def test_the_command_reads_a_run_or_its_samples(run, capsys):
     assert "4 of 4 samples" in capsys.readouterr().out
 
 
+def test_prompts_with_one_sample_each_are_compared_with_each_other(run, capsys):
+    """An evaluation has one sample of each prompt, also in a run that trains on groups."""
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("within: batch", "within: group"))
+    index = run / "samples" / "000010" / "index.json"
+    content = json.loads(index.read_text())
+    for number, sample in enumerate(content["samples"]):
+        sample["prompt"] = f"prompt {number}"
+    index.write_text(json.dumps(content))
+    main(["ablate", str(run)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("small × 2 (not within each group: each prompt has one sample)")
+    assert lines[3].split()[:2] == ["small", "100%"]
+
+
 def test_what_is_no_run_is_one_line_and_exit_code_2(run, tmp_path, capsys):
     (run / "config.yaml").unlink()
     assert main(["ablate", str(run)]) == 2

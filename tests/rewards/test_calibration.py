@@ -39,6 +39,9 @@ def test_a_reward_is_measured_by_hand():
     assert one.spread == pytest.approx(np.sqrt(0.125))
     assert one.saturation == 0.4
     assert 0 < one.seconds < 10
+    # Prompt 0 has 0, .5 and 1, prompt 1 has .25 and .75.
+    assert one.spread_within(PROMPTS) == pytest.approx(np.sqrt((0.25 + 0.25 + 2 * 0.0625) / 5))
+    assert np.isnan(one.spread_within(list("abcde")))
 
 
 def test_weights_make_up_for_scale_and_keep_what_was_meant():
@@ -60,11 +63,11 @@ def test_the_command_prints_a_table_correlations_and_weights(install, tmp_path, 
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0][:1] == ["5"]
     rows = {line[0]: line for line in lines[2:5]}
-    assert rows["brightness"][1:5] == ["0.5", "0.3536", "0.05", "0.25"]
-    assert rows["brightness"][8:10] == ["40%", "0%"]
+    assert rows["brightness"][1:5] == ["0.5", "0.3536", "0.3536", "0.05"]
+    assert rows["brightness"][9:11] == ["40%", "0%"]
     correlations = {line[0]: line[1:] for line in lines[8:11]}
     assert correlations["brightness"] == ["1.00", "-1.00", "nan"]
-    assert lines[-2:] == [["brightness:", "1"], ["darkness:", "0.001"]]
+    assert lines[-2:] == lines[-6:-4] == [["brightness:", "1"], ["darkness:", "0.001"]]
 
 
 def test_what_cannot_be_calibrated_is_one_line(tmp_path, capsys):

@@ -72,6 +72,14 @@ def test_it_takes_over_what_the_server_declares_and_can_be_pickled(jpeg_url):
     assert torch.equal(back(IMAGES, PROMPTS), far(IMAGES, PROMPTS))
 
 
+def test_a_cache_tells_apart_what_is_served_with_other_options(jpeg_url):
+    with serving(rewards.make("jpeg_compressibility", quality=10)) as coarse_url:
+        near, far = (remote(url, "jpeg_compressibility") for url in (jpeg_url, coarse_url))
+        places = {near.definition.place, far.definition.place}
+        assert len(places) == 2
+        assert remote(jpeg_url, "jpeg_compressibility").definition.place in places
+
+
 def test_it_keeps_the_contract_of_a_reward(jpeg_url):
     findings = examine(remote(jpeg_url, "jpeg_compressibility"))
     # Under pytest, the checks of types draw from `random` at every call of any reward.
