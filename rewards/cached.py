@@ -13,13 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from rewards.around import Around
 from rewards.cache import Cache
-from rewards.definition import Definition
 from rewards.modality import Modality, modality_of
 from rewards.scoring import Failure, Reward, Scored, Scorer
 
 
-class Cached:
+class Cached(Around):
     """A reward behind a cache. Only for rewards that score each sample alone, and always alike.
 
     Args:
@@ -29,19 +29,9 @@ class Cached:
     """
 
     def __init__(self, reward: Scorer, cache: Cache, fingerprint: bytes) -> None:
-        self.reward = reward
+        super().__init__(reward)
         self.cache = cache
         self._fingerprint = fingerprint
-
-    @property
-    def name(self) -> str:
-        """See `Scorer`."""
-        return self.reward.name
-
-    @property
-    def definition(self) -> Definition:
-        """See `Scorer`."""
-        return self.reward.definition
 
     def score(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
-from rewards.definition import Definition
+from rewards.around import Around
 from rewards.errors import one_line
 from rewards.modality import modality_of
 from rewards.scoring import Failure, Reward, Scored
@@ -23,7 +23,7 @@ IDLE = 60.0
 _reward: Reward | None = None  # of a worker process
 
 
-class Pooled:
+class Pooled(Around):
     """A reward with copies of it in `workers` processes. Only for rewards that score each sample
     alone.
 
@@ -34,20 +34,11 @@ class Pooled:
     """
 
     def __init__(self, reward: Reward, workers: int, seconds: float | None = None) -> None:
-        self.reward = reward
+        super().__init__(reward)
+        self._made = reward
         self.workers = workers
         self.seconds = seconds
         self._executor: ProcessPoolExecutor | None = None
-
-    @property
-    def name(self) -> str:
-        """See `Scorer`."""
-        return self.reward.name
-
-    @property
-    def definition(self) -> Definition:
-        """See `Scorer`."""
-        return self.reward.definition
 
     def score(
         self,
@@ -56,7 +47,7 @@ class Pooled:
         columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> Scored:
         """See `Reward.score`."""
-        batch = self.reward.checked(samples, prompts, columns or {})
+        batch = self._made.checked(samples, prompts, columns or {})
         size = max(1, math.ceil(len(batch) / (self.workers * PARTS_PER_WORKER)))
         parts = [range(at, min(at + size, len(batch))) for at in range(0, len(batch), size)]
         executor = self._started()
@@ -86,7 +77,7 @@ class Pooled:
     def _started(self) -> ProcessPoolExecutor:
         if not self._executor:
             self._executor = ProcessPoolExecutor(
-                self.workers, timeout=IDLE, initializer=_receive, initargs=(self.reward,)
+                self.workers, timeout=IDLE, initializer=_receive, initargs=(self._made,)
             )
         return self._executor
 

@@ -5,14 +5,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rewards.definition import Definition
+from rewards.around import Around
 from rewards.modality import modality_of
 from rewards.scoring import Failure, Scored, Scorer
 
 T = TypeVar("T")
 
 
-class Timed:
+class Timed(Around):
     """A reward with a limit of `seconds` for each batch.
 
     When the time is over, every sample of the batch has failed. The call itself cannot be stopped:
@@ -20,18 +20,8 @@ class Timed:
     """
 
     def __init__(self, reward: Scorer, seconds: float) -> None:
-        self.reward = reward
+        super().__init__(reward)
         self.seconds = seconds
-
-    @property
-    def name(self) -> str:
-        """See `Scorer`."""
-        return self.reward.name
-
-    @property
-    def definition(self) -> Definition:
-        """See `Scorer`."""
-        return self.reward.definition
 
     def score(
         self,

@@ -1,15 +1,12 @@
 """What `python -m rewards check` prints: a line for each property."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import RewardError
+from rewards.files import read_lines
 from rewards.testing.examination import examine
 from rewards.testing.finding import Finding
-
-EXAMPLE = '{"prompt": "a cat", "reference": "the cat"}'
 
 
 def check(
@@ -39,26 +36,13 @@ def read_rows(path: Path) -> dict[str, Any]:
     Raises:
         RewardError: the file cannot be read, or a line is something else.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [_row(json.loads(line)) for line in lines if line.strip()]
-    except (OSError, TypeError, ValueError) as error:
-        problem = f"{path} is not a file of lines such as {EXAMPLE}: {error}"
-        raise RewardError(problem) from error
-    if not rows or any(row.keys() != rows[0].keys() for row in rows):
-        raise RewardError(f"{path}: its lines, at least one, must all have the same keys")
+    rows = read_lines(path)
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     return {
         "prompts": columns.pop("prompt"),
         "samples": columns.pop("text", None),
         "columns": columns,
     }
-
-
-def _row(line: Any) -> dict[str, Any]:
-    if not isinstance(line, dict) or not isinstance(line.get("prompt"), str):
-        raise TypeError(f'{line!r} is not an object with a "prompt"')
-    return line
 
 
 def _verdict(name: str, findings: Sequence[Finding]) -> str:
