@@ -94,8 +94,8 @@ def _type(annotation: Any) -> str:
 def _range(shown: Definition) -> str:
     low, high = shown.range or (-inf, inf)
     if isinf(low) and isinf(high):
-        bounds = "any"
-    elif isinf(low):
+        return f"any ({shown.unit})" if shown.unit else "any"
+    if isinf(low):
         bounds = f"at most {high:g}"
     elif isinf(high):
         bounds = f"at least {low:g}"

@@ -96,7 +96,7 @@ def test_open_ranges_are_in_words(low_high, capsys):
         """A number."""
 
     main(["show", "ranged"])
-    words = {None: "any m", (0.0, float("inf")): "at least 0 m"}.get(low_high, "at most 2 m")
+    words = {None: "any (m)", (0.0, float("inf")): "at least 0 m"}.get(low_high, "at most 2 m")
     assert words in capsys.readouterr().out
 
 
