@@ -10,6 +10,8 @@ from typing import Any
 from rewards import registry
 from rewards.errors import RewardError
 
+NAME = "a name from the list, or module:attribute"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -78,17 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument(
         "names",
         nargs="+",
-        metavar="NAME[:label] | key=value",
-        help="rewards, each followed by its options",
+        metavar="NAME | key=value",
+        help="rewards, each followed by its options and, to rename it, as=LABEL",
     )
     server.add_argument("--host", default="127.0.0.1", help="address (default 127.0.0.1)")
     server.add_argument("--port", type=int, default=8321, help="0 takes a free one (default 8321)")
     server.add_argument("--token-env", default="DDPO_REWARD_TOKEN", help="variable with the token")
     server.add_argument("--max-samples", type=_positive, default=256, help="of one request")
     return parser
-
-
-NAME = "a name from the list, or module:attribute"
 
 
 def _list(chosen: argparse.Namespace) -> None:
@@ -151,15 +150,30 @@ def _calibrate(chosen: argparse.Namespace) -> None:
 def _serve(chosen: argparse.Namespace) -> None:
     from rewards.remote.serving import serve
 
-    made, names = [], list(chosen.names)
-    while names:
-        name = names.pop(0)
-        options = []
-        while names and _is_option(names[0]):
-            options.append(names.pop(0))
-        made.append(registry.make(name, **_options(options)))
+    made = [_served(name, words) for name, *words in _by_name(chosen.names)]
     token = os.environ.get(chosen.token_env) or None
     serve(made, host=chosen.host, port=chosen.port, token=token, max_samples=chosen.max_samples)
+
+
+def _by_name(words: Sequence[str]) -> list[list[str]]:
+    """Each name with the options that follow it."""
+    groups: list[list[str]] = []
+    for word in words:
+        if groups and _is_option(word):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return groups
+
+
+def _served(name: str, words: Sequence[str]) -> Any:
+    """A reward under its name, or the one that `as=…` gives it: no option can be called that."""
+    from rewards.scoring import Reward
+
+    options = _options(words)
+    label = options.pop("as", "")
+    made = registry.make(name, **options)
+    return Reward(made.definition, made.function, made.options, label=label)
 
 
 def _is_option(word: str) -> bool:

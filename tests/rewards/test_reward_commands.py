@@ -173,3 +173,18 @@ def test_score_refuses_in_one_line(words, complaint, pictures, monkeypatch, caps
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_serve_makes_each_reward_with_its_options_and_its_label(monkeypatch):
+    served = {}
+
+    def serve(made, **options):
+        served.update({reward.name: reward.options for reward in made}, **options)
+
+    monkeypatch.setattr("rewards.remote.serving.serve", serve)
+    monkeypatch.setenv("SECRET", "a token")
+    words = "jpeg_compressibility length target=3 jpeg_compressibility quality=10 as=coarse"
+    assert main(["serve", *words.split(), "--port", "0", "--token-env", "SECRET"]) == 0
+    assert served["jpeg_compressibility"] == {}
+    assert (served["length"], served["coarse"]) == ({"target": 3}, {"quality": 10})
+    assert (served["port"], served["token"], served["host"]) == (0, "a token", "127.0.0.1")
