@@ -76,6 +76,7 @@ def test_standardised_rewards_have_no_total_to_compare_and_their_parts_are_kept(
     page = (journey.run / "gallery" / "index.html").read_text()
     assert "normalised sum, within each batch" in page
     assert "weighted sum" not in page
+    assert '<div class="total">' not in page
 
 
 def test_the_rule_of_a_combination_decides_what_is_learned(
