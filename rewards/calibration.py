@@ -102,7 +102,8 @@ def report(path: Path, count: int) -> str:
     for suggested, where in ((overall, "over all samples"), (within, "within a prompt")):
         if len(suggested) > 1:
             lines = [f"  {name}: {weight:.3g}" for name, weight in suggested.items()]
-            sections += ["", f"weights that share a sum's spread {where} as now asked:", *lines]
+            title = f"weights of a plain sum that give each its part, by the spread {where}:"
+            sections += ["", title, *lines]
     return "\n".join(sections)
 
 
