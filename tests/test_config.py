@@ -71,6 +71,8 @@ name output_dir
 policy policy.eta policy.guidance_scale policy.kind policy.model policy.num_steps
 policy.resolution policy.sampler
 prompts prompts.file prompts.set
+combine combine.kind combine.within
+scoring scoring.timeout scoring.workers scoring.overlap scoring.cache scoring.cache_limit
 reward_failures reward_failures.action reward_failures.limit
 rewards seed tracker
 train train.actions_per_pass train.betas train.ema_decay train.gradient_checkpointing

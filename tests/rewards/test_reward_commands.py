@@ -47,7 +47,7 @@ def test_list_reports_each_broken_plugin_and_all_others(capsys, install):
     main(["list"])
     printed = capsys.readouterr().out
     assert "jpeg_compressibility    shadow:listed (package shadow 1.0)  IGNORED" in printed
-    assert "\nshapes_accuracy         ddpo.worlds.shapes.rewards:ShapesAccuracy (package" in printed
+    assert "\nshapes_accuracy         ddpo.worlds.shapes.rewards:ShapesAccuracy (" in printed
     assert printed.count("BROKEN") == 2
 
 

@@ -213,6 +213,8 @@ def _child(
             stream.flush()
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    # Ignored in all children of a shell's background job, which tests may be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(NO_GPU | environment)
     os.chdir(cwd)
     sys.exit(target(*arguments))
