@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from rewards.timed import thread_state
+
 T = TypeVar("T")
 Tasks = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
 
@@ -22,7 +24,13 @@ class Background:
     def submit(self, action: Callable[[], T]) -> Future[T]:
         """The future result of `action`, or its error."""
         future: Future[T] = Future()
-        self._tasks.put((future, action))
+        inherit = thread_state()
+
+        def inherited() -> T:
+            inherit()
+            return action()
+
+        self._tasks.put((future, inherited))
         return future
 
 
@@ -31,5 +39,5 @@ def _work(tasks: Tasks) -> None:
         future, action = tasks.get()
         try:
             future.set_result(action())
-        except Exception as error:  # whoever asks for the result gets it
+        except BaseException as error:  # whoever asks for the result gets it
             future.set_exception(error)

@@ -4,6 +4,7 @@ numbers.
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from ddpo.trajectory import Trajectory
 from rewards import RewardError
 from rewards.combine import Combination, from_spec
 from rewards.conditions import Conditions
+from rewards.errors import one_line
+
+logger = logging.getLogger(__name__)
 
 Parts = dict[str, np.ndarray]
 Seen = tuple[Any, list[str], dict[str, list[Any]]]
@@ -117,6 +121,10 @@ class Scoring:
             scored = self._mine(trajectory, everyone)
         except RewardError as error:
             problems.append(str(error))
+        # Whatever it is: the other processes wait for this one.
+        except Exception as error:
+            logger.exception("while scoring")
+            problems.append(f"rewards: {one_line(error)}")
         everyones_problems: Any = gather_object(problems)
         if everyones_problems:
             raise RunError(everyones_problems[0])

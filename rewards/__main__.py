@@ -10,6 +10,7 @@ from typing import Any
 from rewards import registry
 from rewards.errors import RewardError
 
+TOKEN = "DDPO_REWARD_TOKEN"
 NAME = "a name from the list, or module:attribute"
 
 
@@ -85,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     server.add_argument("--host", default="127.0.0.1", help="address (default 127.0.0.1)")
     server.add_argument("--port", type=int, default=8321, help="0 takes a free one (default 8321)")
-    server.add_argument("--token-env", default="DDPO_REWARD_TOKEN", help="variable with the token")
+    server.add_argument(
+        "--token-env", help=f"variable with the token (default {TOKEN}, where it is set)"
+    )
     server.add_argument("--max-samples", type=_positive, default=256, help="of one request")
     return parser
 
@@ -151,7 +154,9 @@ def _serve(chosen: argparse.Namespace) -> None:
     from rewards.remote.serving import serve
 
     made = [_served(name, words) for name, *words in _by_name(chosen.names)]
-    token = os.environ.get(chosen.token_env) or None
+    token = os.environ.get(chosen.token_env or TOKEN) or None
+    if chosen.token_env and token is None:
+        raise RewardError(f"--token-env: the variable {chosen.token_env} is not set: export it")
     serve(made, host=chosen.host, port=chosen.port, token=token, max_samples=chosen.max_samples)
 
 
@@ -171,9 +176,12 @@ def _served(name: str, words: Sequence[str]) -> Any:
     from rewards.scoring import Reward
 
     options = _options(words)
-    label = options.pop("as", "")
+    label = options.pop("as", name)
+    if "/" in label or not label:
+        raise RewardError(f"as={label!r}: a label is a part of an address, without a slash")
     made = registry.make(name, **options)
-    return Reward(made.definition, made.function, made.options, label=label)
+    named = made.name if label == name else label
+    return Reward(made.definition, made.function, made.options, label=named)
 
 
 def _is_option(word: str) -> bool:

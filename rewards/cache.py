@@ -42,7 +42,7 @@ class Cache:
                     " (key BLOB PRIMARY KEY, value REAL, used INTEGER) WITHOUT ROWID"
                 )
                 database.execute("CREATE INDEX IF NOT EXISTS by_use ON numbers (used)")
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             raise RewardError(f"reward cache {path} cannot be opened: {error}") from error
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, float]:
@@ -87,5 +87,10 @@ class Cache:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction: connections cannot cross threads or forks."""
-        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as database, database:
-            yield database
+        try:
+            with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise RewardError(
+                f"reward cache {self.path} failed: {error}; remove the file, or name another one"
+            ) from error

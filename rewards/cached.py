@@ -43,7 +43,7 @@ class Cached(Around):
         given = {name: (columns or {}).get(name, ()) for name in self.definition.columns}
         modality = modality_of(self.definition.modality, samples)
         uneven = any(len(values) != len(prompts) for values in (samples, *given.values()))
-        if modality.problem(samples) or uneven:
+        if modality.malformed(samples) or uneven:
             return self.reward.score(samples, prompts, columns)  # which says what is wrong
         keys = self._keys(samples, prompts, given, modality)
         known = self.cache.get(keys)

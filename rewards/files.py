@@ -31,7 +31,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         RewardError: the file cannot be read, or a line is something else.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
         rows = [_row(json.loads(line)) for line in lines if line.strip()]
     except (OSError, TypeError, ValueError) as error:
         problem = f"{path} is not a file of lines such as {EXAMPLE}: {error}"
@@ -95,7 +95,7 @@ def _find(path: Path, prompt: str) -> Iterator[Found]:
                 raise RewardError(f'{path}: line {number} has no "text" to score')
             yield Found(f"{path}:{number}", row.pop("text"), row.pop("prompt"), row)
     elif path.suffix == ".txt":
-        for number, text in enumerate(_text(path).splitlines(), 1):
+        for number, text in enumerate(_text(path).removesuffix("\n").split("\n"), 1):
             yield Found(f"{path}:{number}", text, prompt, {})
     else:
         yield Found(str(path), path, prompt, {})

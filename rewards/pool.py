@@ -1,18 +1,18 @@
 """A reward spread over processes: for those that compute in Python, on one core at a time."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
+from pickle import PicklingError
 from typing import Any
 
 from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 from rewards.around import Around
-from rewards.errors import one_line
+from rewards.errors import RewardError, one_line
 from rewards.modality import modality_of
-from rewards.scoring import Failure, Reward, Scored
+from rewards.scoring import Batch, Failure, Reward, Scored
 from rewards.timed import out_of_time
 
 PARTS_PER_WORKER = 2
@@ -50,11 +50,7 @@ class Pooled(Around):
         batch = self._made.checked(samples, prompts, columns or {})
         size = max(1, math.ceil(len(batch) / (self.workers * PARTS_PER_WORKER)))
         parts = [range(at, min(at + size, len(batch))) for at in range(0, len(batch), size)]
-        executor = self._started()
-        futures = []
-        for rows in parts:
-            part = batch.rows(rows)
-            futures.append(executor.submit(_score, part.samples, part.prompts, part.columns))
+        futures = [self._submit(batch.rows(rows)) for rows in parts]
         _, late = wait(futures, timeout=self.seconds)
         if late:
             self.close()
@@ -77,13 +73,29 @@ class Pooled(Around):
     def _started(self) -> ProcessPoolExecutor:
         if not self._executor:
             self._executor = ProcessPoolExecutor(
-                self.workers, timeout=IDLE, initializer=_receive, initargs=(self._made,)
+                self.workers,
+                timeout=IDLE,
+                initializer=_receive,
+                initargs=(self._made,),
+                env={"OMP_NUM_THREADS": "1"},  # one core is the share of each
             )
         return self._executor
+
+    def _submit(self, part: Batch) -> "Future[Scored]":
+        try:
+            return self._started().submit(_score, part.samples, part.prompts, part.columns)
+        except BrokenProcessPool:  # a worker died meanwhile: once more, with others
+            self.close()
+            return self._started().submit(_score, part.samples, part.prompts, part.columns)
 
     def _result(self, future: "Future[Scored]", part: Any) -> Scored:
         try:
             return future.result()
+        except PicklingError as error:
+            raise RewardError(
+                f"reward '{self.name}' cannot be sent to worker processes: {one_line(error)}; make "
+                "it picklable (python -m rewards check), or set scoring.workers to 0"
+            ) from error
         except BrokenProcessPool as error:  # a worker died, as when memory ran out
             self.close()
             missing = modality_of(self.definition.modality, part.samples).missing(part.samples)
@@ -93,9 +105,8 @@ class Pooled(Around):
 
 
 def _receive(reward: Reward) -> None:
-    """Keep the reward, in a worker: one core is its share."""
+    """Keep the reward, in a worker."""
     global _reward
-    os.environ["OMP_NUM_THREADS"] = "1"
     _reward = reward
 
 

@@ -212,7 +212,7 @@ def _load(name: str, claim: Claim) -> Definition:
         for part in attribute.split("."):
             thing = getattr(thing, part)
     # A plugin may raise anything while it is imported; its users are told, nobody else is affected.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RewardError(
             f"reward '{name}' from {claim} cannot be loaded: {one_line(error)}"
         ) from error

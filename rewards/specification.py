@@ -18,6 +18,7 @@ from rewards.registry import definition
 from rewards.rule import Role
 from rewards.scoring import Reward
 
+RESERVED_LABELS = ("mean", "std", "reward", "total")  # of what metrics say of all rewards together
 _ROLE = ("weight", "gate", "otherwise")
 
 
@@ -105,6 +106,8 @@ def _line(label: Any, value: Any) -> _Line:
     if not isinstance(label, str):
         raise RewardError(f"the name of a reward is a text, not {label!r}")
     options = dict(value) if isinstance(value, Mapping) else {"weight": value}
+    if label in RESERVED_LABELS:
+        raise RewardError(f"a reward cannot be called '{label}', which is the name of a metric")
     name = options.pop("reward", label)
     if not isinstance(name, str):
         raise RewardError(f"reward '{label}': reward={name!r} is not the name of a reward")

@@ -1,6 +1,7 @@
 """A reward that may take so long and no longer: one that hangs costs a batch, not the run."""
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -45,8 +46,11 @@ def within(seconds: float, action: Callable[[], T]) -> T:
     """
     answer: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
 
+    inherit = thread_state()
+
     def run() -> None:
         try:
+            inherit()
             result = action()
             answer.put(lambda: result)
         except BaseException as error:
@@ -58,6 +62,24 @@ def within(seconds: float, action: Callable[[], T]) -> T:
         return answer.get(timeout=seconds)()
     except queue.Empty:
         raise TimeoutError from None
+
+
+def thread_state() -> Callable[[], None]:
+    """What gives another thread this one's state of torch, where torch is in use: whether gradients
+    are wanted, and the device.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return lambda: None
+    gradients = torch.is_grad_enabled()
+    device = torch.cuda.current_device() if torch.cuda.is_initialized() else None
+
+    def inherit() -> None:
+        torch.set_grad_enabled(gradients)
+        if device is not None:
+            torch.cuda.set_device(device)
+
+    return inherit
 
 
 def out_of_time(reward: Scorer, samples: Any, prompts: Sequence[str], seconds: float) -> Scored:

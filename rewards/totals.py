@@ -47,8 +47,10 @@ def weighted_product(
 
     A negative part makes the total NaN.
     """
-    positive = np.where(parts >= 0, parts, np.nan)
-    return np.prod(positive ** weights[:, None], axis=0)
+    usable = (parts >= 0).all(axis=0)  # NaN to the power of 0 would be 1
+    return np.where(
+        usable, np.prod(np.where(usable, parts, 1.0) ** weights[:, None], axis=0), np.nan
+    )
 
 
 def gated(
@@ -63,7 +65,8 @@ def gated(
     """
     known = total[np.isfinite(total)]
     worst = otherwise if otherwise is not None else (known.min() if len(known) else np.nan)
-    held = np.where(part >= threshold, total, worst)
+    # Rewards are float32: a threshold of 0.9 must let a reward of 0.9 pass.
+    held = np.where(part.astype(np.float32) >= np.float32(threshold), total, worst)
     return np.where(np.isfinite(part) & np.isfinite(total), held, np.nan)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class Modality(Protocol):
     """What `rewards.scoring` asks of a kind of sample. The modules of this package keep it."""
 
+    def malformed(self, samples: Any) -> str:
+        """What is wrong with the type or shape of a batch, as in `problem`, which includes it."""
+        ...
+
     def problem(self, samples: Any) -> str:
         """What is wrong with a batch as a whole, to be read after the reward's name; else empty."""
         ...

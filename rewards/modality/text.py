@@ -9,6 +9,11 @@ import numpy as np
 
 def problem(samples: Any) -> str:
     """See `Modality`."""
+    return malformed(samples)
+
+
+def malformed(samples: Any) -> str:
+    """See `Modality`."""
     if isinstance(samples, str) or not isinstance(samples, Sequence):
         return f"scores a list of texts, not a {type(samples).__name__}"
     strange = next((type(s).__name__ for s in samples if not isinstance(s, str)), "")

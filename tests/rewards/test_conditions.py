@@ -151,7 +151,7 @@ def test_a_cache_keeps_its_limit_and_forgets_what_was_used_longest_ago(tmp_path)
 
 def test_a_cache_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "text").write_text("not a data base, but long enough to be looked at" * 100)
-    with pytest.raises(RewardError, match=r"reward cache .*text cannot be opened: file is not a"):
+    with pytest.raises(RewardError, match=r"reward cache .*text failed: file is not a"):
         Cache(tmp_path / "text")
     with pytest.raises(RewardError, match="65536 or more"):
         Cache(tmp_path / "small", limit=1000)
@@ -188,6 +188,12 @@ def test_errors_pass_through_a_limit_of_time():
     with pytest.raises(ZeroDivisionError):
         within(5.0, lambda: 1 / 0)
     assert within(5.0, lambda: 3) == 3
+
+
+def test_gradients_stay_off_in_the_thread_of_a_limit():
+    with torch.no_grad():
+        assert within(5.0, torch.is_grad_enabled) is False
+    assert within(5.0, torch.is_grad_enabled) is True
 
 
 def test_a_pool_scores_in_other_processes_and_in_order(counting):

@@ -188,3 +188,30 @@ def test_serve_makes_each_reward_with_its_options_and_its_label(monkeypatch):
     assert served["jpeg_compressibility"] == {}
     assert (served["length"], served["coarse"]) == ({"target": 3}, {"quality": 10})
     assert (served["port"], served["token"], served["host"]) == (0, "a token", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["length", "target=3", "as="], "as='': a label"),
+        (["length", "target=3", "as=a/b"], "as='a/b': a label"),
+        (["length", "target=3", "--token-env", "NOPE"], "the variable NOPE is not set"),
+    ],
+)
+def test_serve_refuses_labels_and_tokens_that_are_none(words, complaint, monkeypatch, capsys):
+    monkeypatch.setattr("rewards.remote.serving.serve", lambda *made, **options: None)
+    assert main(["serve", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path, capsys):
+    lines = tmp_path / "lines.txt"
+    lines.write_text("a\u2028b\nc\n", encoding="utf-8")
+    main(["score", "length", "target=1", str(lines)])
+    assert len(capsys.readouterr().out.split("\n")) == 3
+
+
+def test_a_module_that_ends_the_program_is_a_broken_plugin(install, capsys):
+    install("ends", "raise SystemExit(3)", {})
+    assert main(["show", "ends:x"]) == 2
+    assert "SystemExit: 3" in capsys.readouterr().err

@@ -51,3 +51,14 @@ def test_a_gate_by_hand():
     assert held[:3].tolist() == [5.0, 2.0, 1.0]
     assert np.isnan(held[3:]).all()
     assert totals.gated(total, part, 0.5, otherwise=-9.0)[:3].tolist() == [5.0, 2.0, -9.0]
+
+
+def test_a_reward_exactly_at_the_threshold_of_its_gate_passes():
+    part = np.array([0.9, 0.8, 1.0], np.float32).astype(np.float64)
+    assert totals.gated(np.array([1.0, 2.0, 3.0]), part, 0.9, -1.0).tolist() == [1.0, -1.0, 3.0]
+
+
+def test_a_missing_factor_is_missing_whatever_its_weight():
+    parts = np.array([[1.0, 2.0, 3.0], [np.nan, -1.0, 1.0]])
+    total = totals.weighted_product(parts, np.array([1.0, 0.0]))
+    assert np.isnan(total).tolist() == [True, True, False]
