@@ -19,7 +19,8 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: Tasks = queue.SimpleQueue()
-        threading.Thread(target=_work, args=(self._tasks,), daemon=True).start()
+        self._thread = threading.Thread(target=_work, args=(self._tasks,), daemon=True)
+        self._thread.start()
 
     def submit(self, action: Callable[[], T]) -> Future[T]:
         """The future result of `action`, or its error."""
@@ -33,11 +34,30 @@ class Background:
         self._tasks.put((future, inherited))
         return future
 
+    def close(self, seconds: float = 10.0) -> None:
+        """Drop what has not begun, and wait so long for what has: a thread that is inside torch
+        when the program ends would abort it.
+        """
+        while not self._tasks.empty():
+            self._tasks.get()[0].cancel()
+        self._tasks.put((Future(), _leave))
+        self._thread.join(seconds)
+
+
+class _Left(BaseException):
+    """Ends the thread."""
+
+
+def _leave() -> None:
+    raise _Left
+
 
 def _work(tasks: Tasks) -> None:
     while True:
         future, action = tasks.get()
         try:
             future.set_result(action())
+        except _Left:
+            return
         except BaseException as error:  # whoever asks for the result gets it
             future.set_exception(error)

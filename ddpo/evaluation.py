@@ -44,6 +44,9 @@ def evaluate(run: Run) -> Row:
             run.policy, run.heldout, generator, batch=run.plan.sample_batch, each=scoring.add
         )
     scores = scoring.finish(trajectory, count)
+    if scores.failures:
+        failed = len(scores.failures)
+        run.say(f"{failed} held-out samples could not be scored, such as {scores.failures[0]}")
     assert isinstance(trajectory.outputs, Tensor)
     images = gathered(run.accelerator, trajectory.outputs)
     prompts = [run.heldout.texts[prompt] for prompt, _ in rows]

@@ -5,6 +5,7 @@ numbers.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,11 @@ class Scorer:
             overlap = accelerator.device.type != "cpu"
         self.background = Background() if overlap else None
 
+    def close(self) -> None:
+        """Stop scoring in the background."""
+        if self.background:
+            self.background.close()
+
     def begin(self) -> Scoring:
         """The scoring of one iteration, or of one evaluation."""
         return Scoring(self)
@@ -145,7 +151,8 @@ class Scoring:
     def _alone(self, part: Trajectory) -> tuple[Parts, Parts, list[str]]:
         seen = (part.outputs, part.prompts, part.columns)
         parts, failures = self._scorer.rewards.score(*seen, group=False)
-        watch, _ = self._scorer.watch.score(*seen, group=False)
+        watch, unwatched = self._scorer.watch.score(*seen, group=False)
+        _tell(unwatched)
         return parts, watch, [str(failure) for failure in failures]
 
     def _mine(
@@ -158,7 +165,8 @@ class Scoring:
         failures = [line for _, _, lines in alone for line in lines]
         if everyone is not None:
             more, lines = self._together(self._scorer.rewards, trajectory, everyone)
-            watched, _ = self._together(self._scorer.watch, trajectory, everyone)
+            watched, lines_of_watch = self._together(self._scorer.watch, trajectory, everyone)
+            _tell(lines_of_watch)
             parts, watch, failures = parts | more, watch | watched, failures + lines
         ordered = {name: parts[name] for name in self._scorer.rewards.names}
         return ordered, {name: watch[name] for name in self._scorer.watch.names}, failures
@@ -258,6 +266,12 @@ def _combination(
     except RewardError as error:
         lines = "; ".join(str(error).splitlines())
         raise UserError(f"{section}: {lines}") from error
+
+
+def _tell(failures: Sequence[object]) -> None:
+    """Watch rewards that fail stop nothing, and are not passed over in silence."""
+    if failures:
+        logger.warning("%d watch rewards failed, such as %s", len(failures), failures[0])
 
 
 def _joined(parts: list[Parts]) -> Parts:

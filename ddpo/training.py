@@ -71,6 +71,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
             f"{error}\nsaved after iteration {run.state.iteration}: {_how_to_resume(run)}"
         ) from error
     finally:
+        run.scorer.close()
         run.accelerator.end_training()
     return run.folder.path
 
