@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewards.definition import Definition
-from rewards.scoring import Scored, Scorer
+from rewards.scoring import RewardLike, Scored
 
 
 class Around(ABC):
-    """A `Scorer` that asks another one."""
+    """A `RewardLike` that asks another one."""
 
-    def __init__(self, reward: Scorer) -> None:
+    def __init__(self, reward: RewardLike) -> None:
         self.reward = reward
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 from rewards.around import Around
 from rewards.cache import Cache
 from rewards.modality import Modality, modality_of
-from rewards.scoring import Failure, Reward, Scored, Scorer
+from rewards.scoring import Failure, Reward, RewardLike, Scored
 
 
 class Cached(Around):
@@ -28,7 +28,7 @@ class Cached(Around):
         fingerprint: of the reward: see `fingerprint`.
     """
 
-    def __init__(self, reward: Scorer, cache: Cache, fingerprint: bytes) -> None:
+    def __init__(self, reward: RewardLike, cache: Cache, fingerprint: bytes) -> None:
         super().__init__(reward)
         self.cache = cache
         self._fingerprint = fingerprint

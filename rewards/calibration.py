@@ -19,7 +19,7 @@ from jaxtyping import Float
 from rewards.combine import from_spec
 from rewards.errors import RewardError, one_line
 from rewards.modality import modality_of
-from rewards.scoring import Scorer
+from rewards.scoring import RewardLike
 from rewards.tables import aligned
 
 ENTRY_POINT_GROUP = "ddpo.samplers"
@@ -108,7 +108,7 @@ def report(path: Path, count: int) -> str:
 
 
 def measure(
-    reward: Scorer,
+    reward: RewardLike,
     samples: Any,
     prompts: Sequence[str],
     columns: Mapping[str, Sequence[Any]] | None = None,

@@ -11,7 +11,7 @@ from rewards.conditions import IN_PROCESS, Conditions
 from rewards.errors import RewardError
 from rewards.modality import modality_of
 from rewards.rule import Kind, Rule, Within
-from rewards.scoring import Failure, Scorer
+from rewards.scoring import Failure, RewardLike
 from rewards.specification import parse, raise_all
 
 Parts = dict[str, Float[np.ndarray, " b"]]
@@ -41,7 +41,7 @@ class Combination:
         RewardError: a reward that can be negative, by its declared range, is in a product.
     """
 
-    def __init__(self, rewards: Sequence[Scorer], rule: Rule) -> None:
+    def __init__(self, rewards: Sequence[RewardLike], rule: Rule) -> None:
         self.rewards = tuple(rewards)
         self.rule = rule
         if rule.kind == "product":
@@ -124,7 +124,7 @@ def from_spec(
     return Combination(rewards, Rule(tuple(entry.role for entry in entries), kind, within))
 
 
-def _not_a_factor(reward: Scorer) -> str:
+def _not_a_factor(reward: RewardLike) -> str:
     lowest = (reward.definition.range or (-np.inf, np.inf))[0]
     if lowest >= 0:
         return ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rewards.cache import LIMIT, Cache
 from rewards.cached import Cached, fingerprint
-from rewards.scoring import Reward, Scorer
+from rewards.scoring import Reward, RewardLike
 from rewards.timed import Timed
 
 
@@ -25,7 +25,7 @@ class Conditions:
     cache: Path | None = None
     cache_limit: int = LIMIT
 
-    def under(self, reward: Reward) -> Scorer:
+    def under(self, reward: Reward) -> RewardLike:
         """The reward under these conditions, as far as they make sense for it.
 
         Raises:
@@ -33,16 +33,16 @@ class Conditions:
         """
         declared = reward.definition
         alone = not declared.group
-        scorer: Scorer = reward
+        around: RewardLike = reward
         if self.workers and declared.cpu_bound and alone:
             from rewards.pool import Pooled
 
-            scorer = Pooled(reward, self.workers, self.timeout)
+            around = Pooled(reward, self.workers, self.timeout)
         elif self.timeout is not None:
-            scorer = Timed(reward, self.timeout)
+            around = Timed(reward, self.timeout)
         if self.cache and declared.deterministic and alone:
-            scorer = Cached(scorer, Cache(self.cache, self.cache_limit), fingerprint(reward))
-        return scorer
+            around = Cached(around, Cache(self.cache, self.cache_limit), fingerprint(reward))
+        return around
 
 
 IN_PROCESS = Conditions()

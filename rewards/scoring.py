@@ -41,7 +41,7 @@ class Scored:
 
 
 @runtime_checkable
-class Scorer(Protocol):
+class RewardLike(Protocol):
     """What scores a batch under a name: a `Reward`, or one that is cached, timed or spread over
     processes.
     """

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from rewards.around import Around
 from rewards.modality import modality_of
-from rewards.scoring import Failure, Scored, Scorer
+from rewards.scoring import Failure, RewardLike, Scored
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class Timed(Around):
     its thread is left behind, and does not keep the program from ending.
     """
 
-    def __init__(self, reward: Scorer, seconds: float) -> None:
+    def __init__(self, reward: RewardLike, seconds: float) -> None:
         super().__init__(reward)
         self.seconds = seconds
 
@@ -82,7 +82,7 @@ def thread_state() -> Callable[[], None]:
     return inherit
 
 
-def out_of_time(reward: Scorer, samples: Any, prompts: Sequence[str], seconds: float) -> Scored:
+def out_of_time(reward: RewardLike, samples: Any, prompts: Sequence[str], seconds: float) -> Scored:
     """A batch of which nothing could be scored in time."""
     reason = f"no answer within {seconds:g} s (scoring.timeout)"
     missing = modality_of(reward.definition.modality, samples).missing(samples)
