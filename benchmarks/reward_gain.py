@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ddpo.config import load_config
+from ddpo.config.reading import load_config
 from ddpo.metrics import read_metrics
 
 RESULTS = Path(__file__).parent / "results"

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ddpo.config import load_config
+    from ddpo.config.reading import load_config
     from ddpo.gallery import write_gallery
     from ddpo.sampling import sample
     from ddpo.training import train
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Trajectory", "load_config", "sample", "train", "write_gallery"]
 
 _HOMES = {
-    "load_config": "ddpo.config",
+    "load_config": "ddpo.config.reading",
     "train": "ddpo.training",
     "sample": "ddpo.sampling",
     "write_gallery": "ddpo.gallery",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ddpo.errors import DdpoError, UserError
+from rewards.command_line import Parser, parse, show, whole_number
+from rewards.timed import left_behind
 
 
 def run() -> None:
@@ -16,19 +20,24 @@ def run() -> None:
     a reward may be named `module:name`.
     """
     sys.path.insert(0, "")
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
+
+
+def leave(code: int) -> NoReturn:
+    """End the program with this exit code, even if a reward still hangs in a thread."""
+    if left_behind():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 or 143 after a signal, 1
     otherwise.
     """
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(options, "overrides") or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:  # argparse takes no positional arguments after an option: `CONFIG --resume key=value`
-        options.overrides += rest
+    options = parse(_parser(), arguments)
     try:
         options.command(options)
     except DdpoError as error:
@@ -41,16 +50,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ddpo", description="Reinforcement learning for generative models."
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="ddpo", description="Reinforcement learning for generative models.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="fine-tune a model towards its rewards")
     _add_config(train)
     train.add_argument("--resume", action="store_true", help="continue the run in its folder")
-    train.set_defaults(command=_train)
+    train.set_defaults(command=_train, parser=train, more="overrides")
 
     sample = commands.add_parser("sample", help="pictures from a run or a model")
     sample.add_argument(
@@ -58,42 +65,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.add_argument("--prompts", nargs="+", required=True, help="prompts, or one file of them")
     sample.add_argument("--seed", type=int, default=0, help="of the first picture (default 0)")
-    sample.add_argument("--num-steps", type=_positive, help="denoising steps")
+    sample.add_argument("--num-steps", type=whole_number(1), help="denoising steps")
     sample.add_argument("--guidance-scale", type=float, help="classifier-free guidance")
     sample.add_argument("--eta", type=float, help="weight of DDIM's noise")
     sample.add_argument(
         "--out", type=Path, default=Path("pictures"), help="folder for the PNG files"
     )
-    sample.set_defaults(command=_sample)
+    sample.set_defaults(command=_sample, parser=sample, more="")
 
     gallery = commands.add_parser("gallery", help="write a run's gallery/index.html")
     gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
-    gallery.set_defaults(command=_gallery)
+    gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
     config = commands.add_parser(
         "config", help="show a configuration, resolved, with the batch arithmetic"
     )
     _add_config(config)
     config.add_argument(
-        "--processes", type=_positive, default=1, help="processes to divide among (default 1)"
+        "--processes", type=whole_number(1), default=1, help="processes to divide among (default 1)"
     )
-    config.set_defaults(command=_config)
+    config.set_defaults(command=_config, parser=config, more="overrides")
 
     doctor = commands.add_parser(
         "doctor", help="versions, devices, what is missing and how to get it"
     )
-    doctor.set_defaults(command=_doctor)
+    doctor.set_defaults(command=_doctor, parser=doctor, more="")
     return parser
 
 
-def _positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
+def _add_config(parser: Parser) -> None:
     parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="such as train.iterations=20"
@@ -101,7 +101,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from ddpo.config import load_config
+    from ddpo.config.reading import load_config
 
     config = load_config(options.config, options.overrides)
     from ddpo.training import train
@@ -110,7 +110,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _sample(options: argparse.Namespace) -> None:
-    from ddpo.config import PromptsConfig
+    from ddpo.config.schema import PromptsConfig
     from ddpo.prompts import load_prompts
     from ddpo.sampling import sample
 
@@ -132,32 +132,34 @@ def _sample(options: argparse.Namespace) -> None:
     for number, (prompt, image) in enumerate(zip(prompts, images, strict=True)):
         path = options.out / f"{number:04d}.png"
         image.save(path)
-        print(f"{path}\t{prompt}")
+        show(f"{path}\t{prompt}")
 
 
 def _gallery(options: argparse.Namespace) -> None:
     from ddpo.gallery import write_gallery
 
     try:
-        print(write_gallery(options.run))
+        written = write_gallery(options.run)
     except ValueError as error:
         raise UserError(str(error)) from error
+    show(str(written))
 
 
 def _config(options: argparse.Namespace) -> None:
     from ddpo.batching import plan_batches
-    from ddpo.config import dump_config, load_config
+    from ddpo.config.reading import load_config
+    from ddpo.config.writing import dump_config
 
     config = load_config(options.config, options.overrides)
     plan = plan_batches(config, options.processes)
-    print(dump_config(config))
-    print("".join(f"# {line}\n" for line in plan.describe().splitlines()), end="")
+    lines = (f"# {line}" for line in plan.describe().splitlines())
+    show("\n".join([dump_config(config), *lines]))
 
 
 def _doctor(options: argparse.Namespace) -> None:
     from ddpo.doctor import report
 
-    print(report())
+    show(report())
 
 
 if __name__ == "__main__":

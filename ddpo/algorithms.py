@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddpo import advantages, objectives
-from ddpo.config import AlgorithmConfig, DdpoConfig, RwrConfig
+from ddpo.config.schema import AlgorithmConfig, DdpoConfig, RwrConfig
 from ddpo.trajectory import Evaluation
 
 DEFAULT_CLIP_RANGE = 1e-4

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from rewards.timed import thread_state
+from rewards.timed import leave_behind, thread_state
 
 T = TypeVar("T")
 Tasks = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
@@ -35,13 +35,12 @@ class Background:
         return future
 
     def close(self, seconds: float = 10.0) -> None:
-        """Drop what has not begun, and wait so long for what has: a thread that is inside torch
-        when the program ends would abort it.
-        """
+        """Drop what has not begun, and wait so long for what has; then it is left behind."""
         while not self._tasks.empty():
             self._tasks.get()[0].cancel()
         self._tasks.put((Future(), _leave))
         self._thread.join(seconds)
+        leave_behind(self._thread)
 
 
 class _Left(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,39 @@ import torch
 
 from ddpo.batching import plan_batches
 from ddpo.collection import collect, iteration_rows
-from ddpo.config import load_config
+from ddpo.config.reading import load_config
+from ddpo.config.schema import Config
+from ddpo.errors import UserError
 from ddpo.policies import build_policy
 from ddpo.prompts import load_prompts
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Trajectory
+from rewards import RewardError
 
 
-def base_samples(path: Path, count: int) -> tuple[Any, list[str], dict[str, list[Any]]]:
+def base_samples(
+    path: Path, count: int, overrides: Sequence[str] = ()
+) -> tuple[Any, list[str], dict[str, list[Any]]]:
     """The first `count` samples that training with this configuration would begin with.
+
+    Args:
+        path: of the configuration.
+        count: how many.
+        overrides: `section.key=value`, on top of the configuration.
 
     Returns:
         Samples (images `[B, 3, H, W]` in [0, 1]), prompts, and columns, on the CPU.
 
     Raises:
-        UserError: the configuration is wrong.
+        RewardError: the configuration is wrong, in the words of the `UserError` behind it.
     """
-    config = load_config(path)
+    try:
+        return _samples(load_config(path, overrides), count)
+    except UserError as error:
+        raise RewardError(str(error)) from error
+
+
+def _samples(config: Config, count: int) -> tuple[Any, list[str], dict[str, list[Any]]]:
     plan = plan_batches(config, processes=1)
     prompts = load_prompts(config.prompts)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

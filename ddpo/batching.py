@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ddpo.config import Config
+from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
 ACTIONS_PER_TRAINING_PASS = 32

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ddpo.batching import BatchPlan
-from ddpo.config import Config
+from ddpo.config.schema import Config
 from ddpo.prompts import PromptSet
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Policy, Trajectory

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.commands.config.config_args import default_config_file
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
-from ddpo.config import Config
+from ddpo.config.schema import Config
 from ddpo.errors import DdpoError, UserError, WriteError
 
 T = TypeVar("T")

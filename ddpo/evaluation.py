@@ -8,9 +8,7 @@ import json
 import math
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from ddpo.checkpoint import write_folder
@@ -20,8 +18,8 @@ from ddpo.metrics import Row
 from ddpo.randomness import EVALUATION, RowGenerator
 from ddpo.run import Run
 from ddpo.scoring import Scores
-
-INDEX = "index.json"
+from rewards.files import INDEX
+from rewards.image import png
 
 
 def evaluate(run: Run) -> Row:
@@ -33,7 +31,8 @@ def evaluate(run: Run) -> Row:
     count = run.config.evaluation.samples
     if not count:
         return {}
-    rows = heldout_rows(len(run.heldout), count)
+    group = run.config.algorithm.group_size if run.scorer.group_rewards else 1
+    rows = heldout_rows(len(run.heldout), count, group)
     share = math.ceil(count / run.accelerator.num_processes)
     first = run.accelerator.process_index * share
     mine = tuple(rows[min(i, count - 1)] for i in range(first, first + share))  # equal shares
@@ -62,11 +61,13 @@ def evaluate(run: Run) -> Row:
     return {name: finite_mean(values[:count]) for name, values in means.items()}
 
 
-def heldout_rows(prompts: int, count: int) -> list[tuple[int, int]]:
-    """The first `count` prompts, one sample each; more samples of each when there are fewer
-    prompts.
+def heldout_rows(prompts: int, count: int, group: int) -> list[tuple[int, int]]:
+    """All samples of an evaluation as (prompt index, which sample of that prompt), prompts in turn.
+
+    They are the first prompts, as many as get `group` samples each of the `count`; at least one.
     """
-    return [(i % prompts, i // prompts) for i in range(count)]
+    drawn = min(prompts, max(1, count // group))
+    return [(i % drawn, i // drawn) for i in range(count)]
 
 
 def save_samples(
@@ -80,7 +81,7 @@ def save_samples(
     entries = []
     for number, prompt in enumerate(prompts):
         file = f"{number:04d}.png"
-        to_image(images[number]).save(folder / file)
+        (folder / file).write_bytes(png.encode(images[number]))
         entries.append(
             {
                 "file": file,
@@ -91,12 +92,6 @@ def save_samples(
             }
         )
     (folder / INDEX).write_text(json.dumps({"iteration": iteration, "samples": entries}, indent=1))
-
-
-def to_image(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
-    """An 8-bit picture of pixels in [0, 1]."""
-    array = (pixels.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
-    return Image.fromarray(array.cpu().numpy())
 
 
 def finite_mean(values: Float[Tensor, " n"]) -> float | None:

@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig as PeftLoraConfig
 from torch import nn
 
-from ddpo.config import LoraConfig
+from ddpo.config.schema import LoraConfig
 from ddpo.errors import UserError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ddpo.config import Config
+from ddpo.config.schema import Config
 from ddpo.trajectory import Policy
 
 AUTOCAST_DTYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}

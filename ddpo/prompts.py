@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpo.config import PromptsConfig
+from ddpo.config.schema import PromptsConfig
 from ddpo.errors import UserError
 
 SHAPES_CAPTIONS = 512

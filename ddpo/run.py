@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,8 @@ from diffusers.training_utils import EMAModel
 from ddpo.algorithms import Algorithm
 from ddpo.batching import BatchPlan, plan_batches
 from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from ddpo.config import Config, config_tree
+from ddpo.config.schema import Config
+from ddpo.config.writing import config_tree
 from ddpo.distributed import die_with_launcher, on_main, start_accelerator
 from ddpo.errors import UserError
 from ddpo.metrics import MetricsLog
@@ -91,17 +91,17 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     run.say(plan.describe())
     if resume:
         _restore(run)
-    if config.tracker != "none":
-        _start_tracker(run, resume=resume)
     return run
 
 
-def _start_tracker(run: Run, *, resume: bool) -> None:
-    """Tell the tracker of this run.
+def start_tracker(run: Run) -> None:
+    """Tell the tracker of this run, if there is one.
 
     Raises:
-        UserError: it cannot start, as when nobody is logged in; a new run leaves nothing behind.
+        UserError: it cannot start, as when nobody is logged in.
     """
+    if run.config.tracker == "none":
+        return
     failure = ""
     try:
         run.accelerator.init_trackers(run.config.name, config=_flat(config_tree(run.config)))
@@ -110,8 +110,6 @@ def _start_tracker(run: Run, *, resume: bool) -> None:
 
     def refuse() -> None:
         if failure:
-            if not resume:
-                shutil.rmtree(run.folder.path)
             raise UserError(f"tracker: {run.config.tracker} cannot start: {failure}")
 
     on_main(run.accelerator, refuse)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config import (
-    Config,
-    config_tree,
-    differing_keys,
-    dump_config,
-    load_config,
-    parse_config,
-)
+from ddpo.config.reading import load_config, parse_config
+from ddpo.config.schema import Config
+from ddpo.config.writing import config_tree, differing_keys, dump_config
 from ddpo.errors import UserError
 
 

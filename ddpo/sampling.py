@@ -12,7 +12,8 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
-from ddpo.config import Config, load_config
+from ddpo.config.reading import load_config
+from ddpo.config.schema import Config
 from ddpo.diffusion.loading import load_pipeline
 from ddpo.errors import UserError
 from ddpo.run_folder import RunFolder

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ddpo.checkpoint import write_folder
 from ddpo.collection import collect, iteration_rows
-from ddpo.config import Config
+from ddpo.config.schema import Config
 from ddpo.distributed import on_main, summed
 from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
@@ -19,7 +19,7 @@ from ddpo.gallery import write_gallery
 from ddpo.metrics import Row
 from ddpo.progress import progress
 from ddpo.randomness import RowGenerator
-from ddpo.run import Run, prepare_run
+from ddpo.run import Run, prepare_run, start_tracker
 from ddpo.scoring import Scores, Scoring, settle_failures
 from ddpo.stopping import StopRequest
 from ddpo.trajectory import Trajectory
@@ -41,6 +41,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     """
     run = prepare_run(config, resume=resume)
     try:
+        start_tracker(run)
         with StopRequest(run.accelerator) as stop, _bar(run) as bar:
             if on_main(run.accelerator, run.metrics.empty):
                 _record(run, evaluate(run))
@@ -136,6 +137,9 @@ def _compare(
     rows = iteration_rows(run.config, run.plan, run.prompts, run.state.iteration + 1)
     prompts, _ = run.prompts.rows([prompt for prompt, _ in rows])
     rewards, keep = settle_failures(scores, run.config.reward_failures)
+    if scores.failures:
+        failed = len(scores.failures)
+        run.say(f"{failed} samples could not be scored, such as {scores.failures[0]}")
     advantages = run.state.algorithm.advantages(prompts, rewards, keep)
     mine = run.plan.rows_of(run.accelerator.process_index)
     return prompts, advantages[mine], keep[mine]

@@ -11,9 +11,11 @@ Importing this package, and listing what it knows, loads no model and no tensor 
 from rewards.definition import Definition, Weights
 from rewards.errors import RewardError, UnavailableError
 from rewards.registry import definition, make, names, reward
+from rewards.scoring import Explained
 
 __all__ = [
     "Definition",
+    "Explained",
     "RewardError",
     "UnavailableError",
     "Weights",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float
 
 from rewards.errors import RewardError
@@ -15,6 +14,7 @@ from rewards.files import INDEX, read_index
 from rewards.rule import Rule
 from rewards.specification import roles
 from rewards.tables import aligned
+from rewards.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,19 @@ def read_rule(path: Path) -> Rule:
     Raises:
         RewardError: the file cannot be read, or holds no rewards.
     """
+    wrong = f"{path} is not the configuration of a run, which says how rewards are combined"
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        combine = config.get("combine") or {}
-        return Rule(
-            roles(config["rewards"]), combine.get("kind", "sum"), combine.get("within", "batch")
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise RewardError(
-            f"{path} is not the configuration of a run, which says how rewards are combined: "
-            f"{error!r}"
-        ) from error
+        config = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RewardError(f"{wrong}: it cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RewardError(f"{wrong}: it is not YAML: {error}") from error
+    config = config if isinstance(config, dict) else {}
+    combine = config.get("combine") or {}
+    if "rewards" not in config or not isinstance(combine, dict):
+        raise RewardError(f"{wrong}: it has no section 'rewards', or its 'combine' is no mapping")
+    kind, within = combine.get("kind", "sum"), combine.get("within", "batch")
+    return Rule(roles(config["rewards"]), kind, within)
 
 
 def describe(rule: Rule) -> str:
@@ -166,7 +168,11 @@ def _samples_folder(path: Path) -> Path:
 
 
 def _number(entry: dict[str, Any], label: str, folder: Path) -> float:
-    rewards = entry.get("rewards", {})
-    if label not in rewards:
-        raise RewardError(f"{folder / INDEX}: sample {entry['file']} has no reward '{label}'")
-    return math.nan if rewards[label] is None else float(rewards[label])
+    rewards = entry.get("rewards")
+    number = rewards.get(label, "") if isinstance(rewards, dict) else ""
+    if not isinstance(number, (int, float, type(None))):
+        raise RewardError(
+            f"{folder / INDEX}: sample {entry['file']} has no number of the reward '{label}', "
+            "which the run's config.yaml names: name a folder that the run has saved"
+        )
+    return math.nan if number is None else float(number)

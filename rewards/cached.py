@@ -13,8 +13,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from rewards.around import Around
 from rewards.cache import Cache
+from rewards.definition import Definition
+from rewards.errors import RewardError, one_line
 from rewards.modality import Modality, modality_of
 from rewards.scoring import Failure, Reward, RewardLike, Scored
 
@@ -39,7 +43,11 @@ class Cached(Around):
         prompts: Sequence[str],
         columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> Scored:
-        """See `Reward.score`. Failures are not kept: they are tried again."""
+        """See `Reward.score`. Failures are not kept: they are tried again.
+
+        Raises:
+            RewardError: as `Reward.score` does; or a column is not JSON.
+        """
         given = {name: (columns or {}).get(name, ()) for name in self.definition.columns}
         modality = modality_of(self.definition.modality, samples)
         uneven = any(len(values) != len(prompts) for values in (samples, *given.values()))
@@ -87,25 +95,69 @@ class Cached(Around):
     ) -> list[bytes]:
         keys = []
         for row, digest in enumerate(modality.digests(samples)):
-            rest = [prompts[row], {name: values[row] for name, values in columns.items()}]
-            text = json.dumps(rest, sort_keys=True, default=repr).encode()
+            given = {name: self._plain(name, values[row]) for name, values in columns.items()}
+            text = json.dumps([prompts[row], given], sort_keys=True).encode()
             keys.append(hashlib.sha256(self._fingerprint + digest + text).digest())
         return keys
 
+    def _plain(self, column: str, value: Any) -> str:
+        """A value of a column as JSON: whatever else it could be known by, such as `repr`, may be
+        that of other values too.
+        """
+        try:
+            return json.dumps(value, sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise RewardError(
+                f"reward '{self.name}': column '{column}' cannot be a key of the cache: "
+                f"{one_line(error)}; make its values texts, numbers and lists, or set "
+                "scoring.cache to null"
+            ) from error
+
 
 def fingerprint(reward: Reward) -> bytes:
-    """What a reward's numbers depend on besides its input, as a hash of 32 bytes."""
+    """What a reward's numbers depend on besides its input, as a hash of 32 bytes.
+
+    Raises:
+        RewardError: no file defines it, or an option is an object whose content cannot be read.
+    """
     definition = reward.definition
     declared = {
         field.name: repr(getattr(definition, field.name))
         for field in fields(definition)
         if field.name not in ("factory", "refine")
     }
-    file = inspect.getsourcefile(inspect.unwrap(definition.factory))
-    source = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
-    options = {name: [repr(value), _files(value)] for name, value in reward.options.items()}
+    source = hashlib.sha256(_source(definition)).hexdigest()
+    options = {
+        name: [_option(definition, name, value), _files(value)]
+        for name, value in reward.options.items()
+    }
     text = json.dumps([declared, source, options], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
+
+
+def _source(definition: Definition) -> bytes:
+    """The file that defines a reward."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(definition.factory))
+        if file:
+            return Path(file).read_bytes()
+    except (OSError, TypeError):  # of what was typed: a file that is not there, or no module's
+        pass
+    raise RewardError(
+        f"reward '{definition.name}' cannot be cached: no file defines {definition.place}, so that "
+        "a change of it would not be seen; put it into a file, or set scoring.cache to null"
+    )
+
+
+def _option(definition: Definition, name: str, value: Any) -> str:
+    """The content of an option's value, as JSON."""
+    try:
+        return TypeAdapter(Any).dump_json(value).decode()
+    except ValueError as error:
+        raise RewardError(
+            f"reward '{definition.name}' cannot be cached: option '{name}' is {value!r:.80}, whose "
+            "content cannot be read; give a plain value, or set scoring.cache to null"
+        ) from error
 
 
 def _files(value: Any) -> list[tuple[str, int, int]]:

@@ -1,8 +1,8 @@
 """Rewards on samples of the model before training: their scale, their spread, and what they share.
 
 `rewards` knows no models. Whoever does offers an entry point of the group `ddpo.samplers`, named
-like the `policy.kind` of a configuration: `sampler(path, count)` gives the samples, their prompts
-and columns.
+like the `policy.kind` of a configuration: `sampler(path, count, overrides)` gives the samples,
+their prompts and columns.
 """
 
 import time
@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float
 
-from rewards.combine import from_spec
-from rewards.errors import RewardError, one_line
+from rewards.combine import build
+from rewards.errors import RewardError
 from rewards.modality import modality_of
 from rewards.scoring import RewardLike
+from rewards.specification import parse, refuse_overlap
 from rewards.tables import aligned
+from rewards.yaml_text import override, read_yaml
 
 ENTRY_POINT_GROUP = "ddpo.samplers"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-Sampler = Callable[[Path, int], tuple[Any, list[str], dict[str, list[Any]]]]
+Sampler = Callable[[Path, int, Sequence[str]], tuple[Any, list[str], dict[str, list[Any]]]]
 
 
 @dataclass(frozen=True)
@@ -77,34 +78,49 @@ class Calibrated:
         return float(np.mean((self.finite <= low) | (self.finite >= high)))
 
 
-def report(path: Path, count: int) -> str:
+def report(path: Path, count: int, overrides: Sequence[str] = ()) -> str:
     """Measure the rewards and watch rewards of a configuration on `count` base samples.
+
+    Args:
+        path: of the configuration.
+        count: how many samples.
+        overrides: `section.key=value`, on top of the configuration.
 
     Raises:
         RewardError: the configuration cannot be read, or nothing installed can sample its model.
     """
-    config = _read(path)
-    watched = config.get("watch") or []
-    watched = watched if isinstance(watched, Mapping) else dict.fromkeys(watched, 1.0)
-    combination = from_spec({**config["rewards"], **watched})
-    samples, prompts, columns = _sampler(config)(path, count)
-    measured = [measure(reward, samples, prompts, columns) for reward in combination.rewards]
-    optimised = [one for one in measured if one.name not in watched]
+    config = _read(path, overrides)
+    optimised, watched = parse(config["rewards"]), parse(config.get("watch") or [])
+    refuse_overlap(optimised, watched)
+    rewards = build([*optimised, *watched]).rewards
+    samples, prompts, columns = _sampler(config)(path, count, overrides)
+    measured = [measure(reward, samples, prompts, columns) for reward in rewards]
     sections = [
-        f"{len(prompts)} samples of the base model, of {len(set(prompts))} prompts",
+        f"{len(prompts)} samples of the base model, of {len(set(prompts))} different prompts",
         *aligned(_table(measured, prompts)),
+        *unmeasurable(prompts),
     ]
     if len(measured) > 1:
         sections += ["", "correlation (Pearson)", *aligned(_correlations(measured))]
-    weights = {role.label: role.weight for role in combination.rule.roles if role.gate is None}
-    overall = suggest({one.name: one.spread for one in optimised}, weights)
-    within = suggest({one.name: one.spread_within(prompts) for one in optimised}, weights)
-    for suggested, where in ((overall, "over all samples"), (within, "within a prompt")):
-        if len(suggested) > 1:
-            lines = [f"  {name}: {weight:.3g}" for name, weight in suggested.items()]
-            title = f"weights of a plain sum that give each its part, by the spread {where}:"
-            sections += ["", title, *lines]
-    return "\n".join(sections)
+    weights = {e.role.label: e.role.weight for e in optimised if e.role.gate is None}
+    return "\n".join([*sections, *_suggestions(measured, prompts, weights)])
+
+
+def unmeasurable(prompts: Sequence[str]) -> list[str]:
+    """A line for each spread that these samples cannot show."""
+    distinct = len(set(prompts))
+    lines = []
+    if distinct == 1:
+        lines.append(
+            "one prompt: how rewards differ between prompts cannot be measured, and sd is that "
+            "within the prompt; raise --samples, or name more prompts in the configuration"
+        )
+    if distinct == len(prompts):
+        lines.append(
+            "one sample of each prompt: the spread within a prompt cannot be measured; raise "
+            "--samples, or algorithm.group_size"
+        )
+    return lines
 
 
 def measure(
@@ -133,23 +149,54 @@ def suggest(spreads: Mapping[str, float], weights: Mapping[str, float]) -> dict[
     return {name: weights[name] * unit / std for name, std in usable.items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration as it is written: its sampler checks the parts that are no rewards."""
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RewardError(f"{path} is not a configuration: {one_line(error)}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("rewards"), dict):
-        raise RewardError(f"{path} is not a configuration: it has no section 'rewards'")
+        config = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RewardError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RewardError(f"{path} is not YAML: it is not UTF-8 text") from error
+    except ValueError as error:
+        raise RewardError(f"{path} is not YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise RewardError(f"{path} is not a mapping of sections (name:, policy:, rewards:, …)")
+    try:
+        for word in overrides:
+            override(config, word)
+    except ValueError as error:
+        raise RewardError(str(error)) from error
+    if not isinstance(config.get("rewards"), dict):
+        raise RewardError(f"{path} has no section 'rewards' with a weight for each name")
     return config
 
 
 def _sampler(config: Mapping[str, Any]) -> Sampler:
-    kind = (config.get("policy") or {}).get("kind")
+    policy = config.get("policy")
+    kind = policy.get("kind") if isinstance(policy, dict) else None
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == kind:
             return point.load()
     known = ", ".join(sorted(p.name for p in entry_points(group=ENTRY_POINT_GROUP))) or "none"
-    raise RewardError(f"policy.kind: nothing installed samples a {kind!r} policy; known: {known}")
+    given = f"nothing installed samples '{kind}'" if kind else "missing"
+    raise RewardError(f"policy.kind: {given}; known: {known}")
+
+
+def _suggestions(
+    measured: Sequence[Calibrated], prompts: Sequence[str], weights: Mapping[str, float]
+) -> list[str]:
+    """Weights by each spread that can be measured: where there is one prompt, both are the same."""
+    within = {one.name: one.spread_within(prompts) for one in measured}
+    spreads = {"within a prompt": within}
+    if len(set(prompts)) > 1:
+        spreads = {"over all samples": {one.name: one.spread for one in measured}, **spreads}
+    lines = []
+    for where, spread in spreads.items():
+        suggested = suggest(spread, weights)
+        if len(suggested) > 1:
+            title = f"weights of a plain sum that give each its part, by the spread {where}:"
+            lines += ["", title, *(f"  {name}: {w:.3g}" for name, w in suggested.items())]
+    return lines
 
 
 def _table(measured: Sequence[Calibrated], prompts: Sequence[str]) -> list[list[str]]:

@@ -19,6 +19,7 @@ def card(shown: Definition) -> str:
         "name": shown.name,
         "what": shown.description,
         "scores": f"{_samples(shown)}, {company}",
+        "needs a prompt": _yes(shown.needs_prompt),
         "columns": ", ".join(shown.columns) or "none",
         "range": _range(shown),
         "direction": _direction(shown),

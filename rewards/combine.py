@@ -12,13 +12,13 @@ from rewards.errors import RewardError
 from rewards.modality import modality_of
 from rewards.rule import Kind, Rule, Within
 from rewards.scoring import Failure, RewardLike
-from rewards.specification import parse, raise_all
+from rewards.specification import Entry, parse, raise_all
 
 Parts = dict[str, Float[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Combined:
     """Of a batch: `total [B]`, the unweighted `parts` by label (each `[B]`), the failures.
 
     A part is NaN where it could not be scored, and so is the total: a missing reward is never 0.
@@ -60,16 +60,16 @@ class Combination:
         return {column for reward in self.rewards for column in reward.definition.columns}
 
     @property
-    def has_group_rewards(self) -> bool:
-        """Whether some compare the samples of a prompt, and so need all of them."""
-        return any(reward.definition.group for reward in self.rewards)
+    def group_rewards(self) -> list[str]:
+        """The labels of those that compare the samples of a prompt, and so need all of them."""
+        return [reward.name for reward in self.rewards if reward.definition.group]
 
     def __call__(
         self,
         samples: Any,
         prompts: Sequence[str],
         columns: Mapping[str, Sequence[Any]] | None = None,
-    ) -> Scores:
+    ) -> Combined:
         """Score a batch with every reward; without any reward the total is NaN.
 
         Raises:
@@ -78,7 +78,7 @@ class Combination:
         alone, failures = self.score(samples, prompts, columns, group=False)
         together, more = self.score(samples, prompts, columns, group=True)
         parts = {name: (alone | together)[name] for name in self.names}
-        return Scores(self.rule.total(parts, prompts), parts, failures + more)
+        return Combined(self.rule.total(parts, prompts), parts, failures + more)
 
     def score(
         self,
@@ -113,15 +113,29 @@ def from_spec(
     Raises:
         RewardError: all that is wrong with the specification, one line each.
     """
+    return build(parse(spec), kind, within, conditions)
+
+
+def build(
+    entries: Sequence[Entry],
+    kind: Kind = "sum",
+    within: Within = "batch",
+    conditions: Conditions = IN_PROCESS,
+) -> Combination:
+    """Build from the entries of a specification.
+
+    Raises:
+        RewardError: the rule is impossible, or rewards cannot be made, one line each.
+    """
+    rule = Rule(tuple(entry.role for entry in entries), kind, within)
     rewards, problems = [], []
-    entries = parse(spec)
     for entry in entries:
         try:
             rewards.append(conditions.under(entry.make()))
         except RewardError as error:
             problems.append(str(error))
     raise_all(problems)
-    return Combination(rewards, Rule(tuple(entry.role for entry in entries), kind, within))
+    return Combination(rewards, rule)
 
 
 def _not_a_factor(reward: RewardLike) -> str:

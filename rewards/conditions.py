@@ -29,7 +29,7 @@ class Conditions:
         """The reward under these conditions, as far as they make sense for it.
 
         Raises:
-            RewardError: the cache cannot be opened.
+            RewardError: the cache cannot be opened, or the reward cannot be cached.
         """
         declared = reward.definition
         alone = not declared.group

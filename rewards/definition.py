@@ -1,5 +1,6 @@
 """What a reward declares about itself: the card by which others know it, without running it."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ class Definition:
         deterministic: the same input gives the same number.
         differentiable: gradients flow from the number to the image.
         group: a sample's number depends on the other samples of its prompt.
+        needs_prompt: it compares a sample with its prompt, and cannot do without one.
         cpu_bound: it computes in Python on one core, so a pool of processes makes it faster.
         licence: of the weights that it loads.
         weights: the files that it loads by default.
@@ -57,7 +59,23 @@ class Definition:
     deterministic: bool = True
     differentiable: bool = False
     group: bool = False
+    needs_prompt: bool = False
     cpu_bound: bool = False
     licence: str = ""
     weights: tuple[Weights, ...] = ()
     refine: Callable[[Any, "Definition"], "Definition"] | None = field(default=None, repr=False)
+
+    @property
+    def options(self) -> dict[str, inspect.Parameter]:
+        """Its options as they are written: all parameters of a class's `__init__`; of a function
+        the keyword-only ones that are no columns.
+        """
+        is_class = inspect.isclass(self.factory)
+        kinds = {inspect.Parameter.KEYWORD_ONLY}
+        if is_class:
+            kinds.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return {
+            name: parameter
+            for name, parameter in inspect.signature(self.factory).parameters.items()
+            if parameter.kind in kinds and (is_class or name not in self.columns)
+        }

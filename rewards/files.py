@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards.errors import RewardError
+from rewards.definition import Definition
+from rewards.errors import RewardError, one_line
 from rewards.scoring import Reward
 
 INDEX = "index.json"
@@ -23,6 +24,11 @@ class Found:
     prompt: str
     columns: Mapping[str, Any]
 
+    @property
+    def modality(self) -> str:
+        """Which kind it is: "text" or "image"."""
+        return "text" if isinstance(self.content, str) else "image"
+
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a file of one JSON object a line, each with a `prompt` and the same keys.
@@ -30,15 +36,32 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         RewardError: the file cannot be read, or a line is something else.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-        rows = [_row(json.loads(line)) for line in lines if line.strip()]
-    except (OSError, TypeError, ValueError) as error:
-        problem = f"{path} is not a file of lines such as {EXAMPLE}: {error}"
-        raise RewardError(problem) from error
+    lines = _text(path).split("\n")
+    rows = [_row(line, f"{path}: line {n}") for n, line in enumerate(lines, 1) if line.strip()]
     if not rows or any(row.keys() != rows[0].keys() for row in rows):
         raise RewardError(f"{path}: its lines, at least one, must all have the same keys")
     return rows
+
+
+def read_index(folder: Path) -> list[dict[str, Any]]:
+    """The samples that a run saved in `samples/<iteration>/`: file, prompt, rewards, total.
+
+    Raises:
+        RewardError: the folder has no such index.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise RewardError(
+            f"{folder} has no {INDEX}, as a run's samples/<iteration>/ has: name such a folder, or "
+            f"the pictures themselves, such as {folder}/*.png"
+        )
+    index = _json(_text(path), str(path))
+    samples = index.get("samples") if isinstance(index, dict) else None
+    if not isinstance(samples, list):
+        raise RewardError(f'{path} has no list of "samples": name a folder that a run has saved')
+    for number, sample in enumerate(samples, 1):
+        _refuse_unlike(sample, ("file", "prompt"), f"{path}: sample {number}")
+    return samples
 
 
 def find(paths: Sequence[Path], prompt: str) -> list[Found]:
@@ -53,46 +76,41 @@ def find(paths: Sequence[Path], prompt: str) -> list[Found]:
     """
     found = [sample for path in paths for sample in _find(path, prompt)]
     if not found:
-        raise RewardError(f"no samples in {', '.join(map(str, paths)) or 'nothing'}")
+        where = ", ".join(map(str, paths))
+        raise RewardError(
+            f"no samples in {where}" if where else "no samples: name pictures, a folder, or texts"
+        )
     return found
 
 
 def score(reward: Reward, found: Sequence[Found]) -> Iterator[tuple[Found, float, str]]:
     """The number of each sample, and the reason where it is NaN, in their order.
 
-    Pictures next to each other that are of one size are scored together.
+    Pictures next to each other that are of one size are scored together. What can be refused
+    without scoring is refused before the first number.
 
     Raises:
-        RewardError: a picture cannot be read, or the reward cannot score this kind of sample.
+        RewardError: a picture cannot be read, or the reward cannot score such samples.
     """
-    for _, alike in itertools.groupby(found, key=_kind):
-        group = list(alike)
-        names = reward.definition.columns
-        columns = {
-            name: [one.columns[name] for one in group]
-            for name in names
-            if all(name in one.columns for one in group)
-        }
-        samples = _batch(group)
-        scored = reward.score(samples, [one.prompt for one in group], columns)
+    for one in found:
+        _refuse_unfit(one, reward.definition)
+    kinds = [_kind(one) for one in found]
+    for _, alike in itertools.groupby(zip(kinds, found, strict=True), key=lambda pair: pair[0]):
+        group = [one for _, one in alike]
+        columns = {name: [one.columns[name] for one in group] for name in reward.definition.columns}
+        scored = reward.score(_batch(group), [one.prompt for one in group], columns)
         reasons = {failure.row: failure.reason for failure in scored.failures}
         for row, (one, value) in enumerate(zip(group, scored.values.tolist(), strict=True)):
             yield one, value, reasons.get(row, "")
 
 
-def _row(line: Any) -> dict[str, Any]:
-    if not isinstance(line, dict) or not isinstance(line.get("prompt"), str):
-        raise TypeError(f'{line!r} is not an object with a "prompt"')
-    return line
-
-
 def _find(path: Path, prompt: str) -> Iterator[Found]:
     if path.is_dir():
-        yield from _indexed(path)
+        for entry in read_index(path):
+            yield Found(str(path / entry["file"]), path / entry["file"], entry["prompt"], {})
     elif path.suffix == ".jsonl":
         for number, row in enumerate(read_lines(path), 1):
-            if not isinstance(row.get("text"), str):
-                raise RewardError(f'{path}: line {number} has no "text" to score')
+            _refuse_unlike(row, ("text",), f"{path}: line {number}")
             yield Found(f"{path}:{number}", row.pop("text"), row.pop("prompt"), row)
     elif path.suffix == ".txt":
         for number, text in enumerate(_text(path).removesuffix("\n").split("\n"), 1):
@@ -101,27 +119,62 @@ def _find(path: Path, prompt: str) -> Iterator[Found]:
         yield Found(str(path), path, prompt, {})
 
 
-def _indexed(folder: Path) -> Iterator[Found]:
-    for entry in read_index(folder):
-        yield Found(str(folder / entry["file"]), folder / entry["file"], entry["prompt"], {})
+def _row(line: str, where: str) -> dict[str, Any]:
+    row = _json(line, where)
+    _refuse_unlike(row, ("prompt",), where)
+    return row
 
 
-def read_index(folder: Path) -> list[dict[str, Any]]:
-    """The samples that a run saved in `samples/<iteration>/`: file, prompt, rewards, total.
+def _refuse_unlike(row: Any, keys: Sequence[str], where: str) -> None:
+    """Refuse what is not an object with a text under each of the keys."""
+    if not isinstance(row, dict):
+        raise RewardError(f"{where} is not an object in braces, such as {EXAMPLE}")
+    for key in keys:
+        if key not in row:
+            raise RewardError(f'{where} has no "{key}"')
+        if not isinstance(row[key], str):
+            shown = json.dumps(row[key])
+            raise RewardError(f'{where}: "{key}" is {shown}, which is not a text in quotes')
 
-    Raises:
-        RewardError: the folder has no such index.
-    """
+
+def _refuse_unfit(one: Found, needed: Definition) -> None:
+    """Refuse a sample that the reward cannot score."""
+    where = f"reward '{needed.name}'"
+    if needed.modality not in ("any", one.modality):
+        raise RewardError(
+            f"{where} scores {needed.modality}s, and {one.name} is {_ARTICLE[one.modality]}"
+        )
+    for column in needed.columns:
+        if column not in one.columns:
+            raise RewardError(
+                f"{where} needs the column '{column}', which {one.name} lacks: score the lines of "
+                f"a .jsonl file, such as {EXAMPLE}"
+            )
+    if needed.needs_prompt and not one.prompt:
+        raise RewardError(
+            f"{where} compares a sample with its prompt, and {one.name} has none: give it with "
+            "--prompt"
+        )
+
+
+_ARTICLE = {"text": "a text", "image": "a picture"}
+
+
+def _json(text: str, where: str) -> Any:
     try:
-        samples = json.loads(_text(folder / INDEX))["samples"]
-        return [{"file": str(one["file"]), "prompt": str(one["prompt"]), **one} for one in samples]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RewardError(f"{folder / INDEX} is not an index of samples: {error!r}") from error
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if "\n" in text.strip() else ""
+        raise RewardError(
+            f"{where} is not JSON ({line}column {error.colno}: {error.msg})"
+        ) from error
+    except (ValueError, RecursionError) as error:  # numbers too long, or nested too deep
+        raise RewardError(f"{where} is not JSON that can be read: {one_line(error)}") from error
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RewardError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -148,10 +201,19 @@ def _batch(group: Sequence[Found]) -> Any:
         return [one.content for one in group]
     import numpy as np
     import torch
+
+    pictures = np.stack([_pixels(one.content) for one in group])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+
+def _pixels(path: Path | str) -> Any:
+    """A picture as `[H, W, 3]`, uint8."""
+    import numpy as np
     from PIL import Image
 
-    pictures = []
-    for one in group:
-        with Image.open(one.content) as picture:
-            pictures.append(np.asarray(picture.convert("RGB")))
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    # Of a damaged file the decoders of Pillow raise either; its SyntaxError is of broken PNG files.
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RewardError(f"{path} is damaged, or cut off: make or copy it again") from error

@@ -17,23 +17,17 @@ from rewards.scoring import Reward
 def options_of(definition: Definition) -> dict[str, inspect.Parameter]:
     """The options a reward takes, with resolved annotations, in the order of its signature."""
     factory = definition.factory
-    is_class = inspect.isclass(factory)
+    annotated = factory.__init__ if inspect.isclass(factory) else factory
     try:
-        types = typing.get_type_hints(
-            factory.__init__ if is_class else factory, include_extras=True
-        )
+        types = typing.get_type_hints(annotated, include_extras=True)
     except NameError as error:  # imported under TYPE_CHECKING only
         raise RewardError(
             f"reward '{definition.name}': its annotations need a name that is not there when it "
             f"runs: {error}; import it outside `if TYPE_CHECKING`"
         ) from error
-    kinds = {inspect.Parameter.KEYWORD_ONLY}
-    if is_class:
-        kinds.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return {
-        name: parameter.replace(annotation=types.get(name, Any))
-        for name, parameter in inspect.signature(factory).parameters.items()
-        if parameter.kind in kinds and (is_class or name not in definition.columns)
+        name: parameter.replace(annotation=types.get(name, parameter.annotation))
+        for name, parameter in definition.options.items()
     }
 
 

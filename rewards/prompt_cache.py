@@ -43,7 +43,7 @@ class PromptCache:
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in found]
         for start in range(0, len(missing), self.batch_size):
             part = missing[start : start + self.batch_size]
-            # Copies: a row of a batch would keep the whole batch in memory.
+            # Copies: pickled, each row of a batch would bring the whole batch.
             rows = [row.clone() for row in embed(part).float().cpu()]
             found.update(zip(part, rows, strict=True))
         self._keep({prompt: found[prompt] for prompt in missing})

@@ -79,6 +79,7 @@ def reward(
     deterministic: bool = True,
     differentiable: bool = False,
     group: bool = False,
+    needs_prompt: bool = False,
     cpu_bound: bool = False,
     licence: str = "",
     weights: tuple[Weights, ...] = (),
@@ -87,7 +88,8 @@ def reward(
     """Register a function, or a class whose instances are called, as the reward `name`.
 
     The decorated object stays what it is. Its description is the first sentence of its docstring.
-    Options are the `__init__` parameters of a class, the keyword-only parameters of a function.
+    Options are the `__init__` parameters of a class, the keyword-only parameters of a function;
+    each has an annotation, by which the text of a configuration is read.
 
     Args:
         name: lower-case letters, digits and underscores.
@@ -101,13 +103,15 @@ def reward(
         deterministic: the same input gives the same number.
         differentiable: gradients flow from the number to the image.
         group: a sample's number depends on the other samples of its prompt.
+        needs_prompt: compares a sample with its prompt, and cannot do without one.
         cpu_bound: computes in Python on one core, so that a pool of processes helps.
         licence: licence of the weights that it loads.
         weights: the files that it loads by default, with their checksums.
         refine: `(made, definition) -> definition`, for what is known only once it is made.
 
     Raises:
-        RewardError: the name is malformed or taken, or a declared column is not a parameter.
+        RewardError: the name is malformed or taken, a declared column is not a parameter, an option
+            has no annotation, or the instances of a class cannot be called.
     """
 
     def register(factory: Factory) -> Factory:
@@ -124,6 +128,7 @@ def reward(
             deterministic=deterministic,
             differentiable=differentiable,
             group=group,
+            needs_prompt=needs_prompt,
             cpu_bound=cpu_bound,
             licence=licence,
             weights=tuple(weights),
@@ -244,6 +249,8 @@ def _refuse_malformed(new: Definition) -> None:
     for word, known in ((new.modality, MODALITIES), (new.direction, DIRECTIONS)):
         if word not in known:
             raise RewardError(f"{where}: {word!r} is not one of {', '.join(known)}")
+    if inspect.isclass(new.factory) and not issubclass(new.factory, Callable):
+        raise RewardError(f"{where}: its instances cannot be called: give the class a __call__")
     called = _called(new.factory)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in called.values())
     missing = [column for column in new.columns if column not in called]
@@ -252,6 +259,12 @@ def _refuse_malformed(new: Definition) -> None:
     reserved = RESERVED_OPTIONS.intersection(inspect.signature(new.factory).parameters)
     if reserved - set(new.columns):
         raise RewardError(f"{where}: '{reserved.pop()}' cannot be the name of an option")
+    untyped = [name for name, o in new.options.items() if o.annotation is o.empty]
+    if untyped:
+        raise RewardError(
+            f"{where}: option '{untyped[0]}' has no type, so that the text of a configuration "
+            f"could not be read: annotate it, such as {untyped[0]}: float"
+        )
 
 
 def _called(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:

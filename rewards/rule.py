@@ -22,7 +22,8 @@ class Role:
         label: what the part is called in totals, metrics and galleries.
         weight: in the total; a gate has none.
         gate: the lowest value that lets a sample keep its total; None for a reward that is summed.
-        otherwise: the total of a sample that the gate stops; None for the lowest of its batch.
+        otherwise: the total of a sample that the gate stops; None for the lowest of its batch, as
+            it was before any gate. Of several gates that stop a sample the lowest total holds.
     """
 
     label: str
@@ -49,7 +50,8 @@ class Rule:
         within: what a reward is standardised over: the whole batch, or the samples of each prompt.
 
     Raises:
-        RewardError: a label is there twice, or all parts are gates.
+        RewardError: a label is there twice, all parts are gates, or a product has a negative
+            weight.
     """
 
     roles: tuple[Role, ...]
@@ -63,6 +65,8 @@ class Rule:
             raise RewardError(f"reward '{repeated[0]}' is combined with itself: give it one weight")
         if self.roles and all(role.gate is not None for role in self.roles):
             raise RewardError("rewards: all of them are gates; one must have a weight")
+        if self.kind == "product":
+            self._refuse_negative_exponents()
 
     @property
     def comparable(self) -> bool:
@@ -92,9 +96,23 @@ class Rule:
             "normalised_sum": lambda: totals.normalised_sum(values, weights, groups),
             "product": lambda: totals.weighted_product(values, weights),
         }
-        total = kinds[self.kind]()
+        return self._gated(kinds[self.kind](), parts)
+
+    def _gated(
+        self, total: Float[np.ndarray, " b"], parts: Mapping[str, Float[np.ndarray, " b"]]
+    ) -> Float[np.ndarray, " b"]:
+        """The total after all gates at once."""
+        gates = {role: role.gate for role in self.roles if role.gate is not None}
+        if not gates:
+            return total
+        values = np.stack([parts[role.label] for role in gates]).astype(np.float64)
+        thresholds = np.array(list(gates.values()), np.float64)
+        return totals.gated(total, values, thresholds, [role.otherwise for role in gates])
+
+    def _refuse_negative_exponents(self) -> None:
         for role in self.roles:
-            if role.gate is not None:
-                part = parts[role.label].astype(np.float64)
-                total = totals.gated(total, part, role.gate, role.otherwise)
-        return total
+            if role.gate is None and role.weight < 0:
+                raise RewardError(
+                    f"reward '{role.label}': weight={role.weight:g} is an exponent in a product, "
+                    "and would make a reward of 0 infinite; give 0 or more, or combine by a sum"
+                )

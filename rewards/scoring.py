@@ -31,6 +31,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """What a reward may return in place of its numbers alone: `B` of them, and the reason for each
+    row that is NaN, as far as it knows one.
+    """
+
+    numbers: Any
+    reasons: Mapping[int, str]
+
+
+@dataclass(frozen=True)
 class Scored:
     """Rewards `[B]` in float32, NaN where there is a failure: a tensor for images, an array for
     texts.
@@ -184,7 +194,7 @@ class Reward:
         return Batch(samples, list(prompts), needed, modality)
 
     def _call(self, batch: Batch) -> tuple[Any, dict[int, str]]:
-        """Scores of a batch and, where an exception stopped it, the rows to blame."""
+        """Scores of a batch and, where the reward says why it has none, the reason by row."""
         if self._most and len(batch) > self._most and not self.definition.group:
             return self._call_parts(batch, self._most)
         try:
@@ -200,7 +210,9 @@ class Reward:
             if out_of_memory(error):
                 return self._call_less(batch)
             return self._call_rows(batch, error)
-        return self._numbers(result, batch), {}
+        explained = explain(result)
+        values = self._numbers(explained.numbers, batch)
+        return values, self._reasons(explained.reasons, values, batch)
 
     def _call_less(self, batch: Batch) -> tuple[Any, dict[int, str]]:
         """Go on with half as many samples at once, now and from now on: memory ran out."""
@@ -253,6 +265,22 @@ class Reward:
             shape = list(values.shape)
             raise RewardError(f"{where} returned shape {shape} for {size} samples, not [{size}]")
         return values
+
+    def _reasons(self, reasons: Mapping[int, str], values: Any, batch: Batch) -> dict[int, str]:
+        """The reasons that a reward gave; one for a row that has its number is an error of it."""
+        _, missing = batch.modality.without_infinities(values)
+        for row, reason in reasons.items():
+            if row not in missing:
+                raise RewardError(
+                    f"reward '{self.name}' (first prompt {batch.prompts[0]!r}) returned a reason "
+                    f"for row {row}, which is not NaN: {reason}"
+                )
+        return dict(reasons)
+
+
+def explain(result: Any) -> Explained:
+    """What a reward returned, with no reasons where it gave numbers alone."""
+    return result if isinstance(result, Explained) else Explained(result, {})
 
 
 def out_of_memory(error: BaseException) -> bool:

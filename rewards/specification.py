@@ -39,6 +39,14 @@ class Entry:
         made = option_values.build(self.definition, self.options)
         return Reward(made.definition, made.function, made.options, label=self.role.label)
 
+    def same_reward(self, other: "Entry") -> bool:
+        """Whether both make the same reward: with the same options, those left out included."""
+        return self.definition == other.definition and self._all_options() == other._all_options()
+
+    def _all_options(self) -> dict[str, Any]:
+        defaults = {name: option.default for name, option in self.definition.options.items()}
+        return defaults | self.options
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -72,6 +80,17 @@ def parse(spec: Any) -> list[Entry]:
     return entries
 
 
+def refuse_overlap(rewards: Iterable[Entry], watch: Iterable[Entry]) -> None:
+    """Refuse watch rewards that would be told apart from an optimised reward by nothing.
+
+    Raises:
+        RewardError: one has the label of a reward, under which galleries show both, or is the same
+            reward with the same options, which is measured already; one line each.
+    """
+    pairs = [(used, seen) for seen in watch for used in rewards]
+    raise_all([line for used, seen in pairs if (line := _overlap(used, seen))])
+
+
 def roles(spec: Any) -> tuple[Role, ...]:
     """Only how each reward counts.
 
@@ -90,6 +109,21 @@ def raise_all(problems: list[str]) -> None:
     """
     if problems:
         raise RewardError("\n".join(problems))
+
+
+def _overlap(used: Entry, seen: Entry) -> str:
+    if used.same_reward(seen):
+        return (
+            f"'{seen.role.label}' is the optimised reward '{used.role.label}' with the same "
+            "options, which is measured already: leave it out"
+        )
+    if used.role.label == seen.role.label:
+        label = seen.role.label
+        return (
+            f"'{label}' is the name of an optimised reward with other options: give it a name of "
+            f"its own, such as {label}_watched: {{reward: {seen.definition.name}, …}}"
+        )
+    return ""
 
 
 def _items(spec: Any) -> list[tuple[Any, Any]]:

@@ -12,12 +12,14 @@ from rewards.scoring import Failure, RewardLike, Scored
 
 T = TypeVar("T")
 
+_left_behind: list[threading.Thread] = []
+
 
 class Timed(Around):
     """A reward with a limit of `seconds` for each batch.
 
     When the time is over, every sample of the batch has failed. The call itself cannot be stopped:
-    its thread is left behind, and does not keep the program from ending.
+    its thread is left behind, and whoever ends the program asks `left_behind` how.
     """
 
     def __init__(self, reward: RewardLike, seconds: float) -> None:
@@ -57,11 +59,27 @@ def within(seconds: float, action: Callable[[], T]) -> T:
             caught = error
             answer.put(lambda: _raise(caught))
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
         return answer.get(timeout=seconds)()
     except queue.Empty:
+        leave_behind(thread)
         raise TimeoutError from None
+
+
+def leave_behind(thread: threading.Thread) -> None:
+    """Nobody waits for this daemon thread any more."""
+    _left_behind.append(thread)
+
+
+def left_behind() -> bool:
+    """Whether a thread that nobody waits for still runs.
+
+    The interpreter ends such a thread where it next asks for Python, and inside torch that aborts
+    the program (exit code 134): end with `os._exit` then, after all files are written.
+    """
+    return any(thread.is_alive() for thread in _left_behind)
 
 
 def thread_state() -> Callable[[], None]:

@@ -45,7 +45,7 @@ def weighted_product(
 ) -> Float[np.ndarray, " b"]:
     """`Π_k r_k^{w_k}` of rewards that are at least 0: a sample must do well by each of them.
 
-    A negative part makes the total NaN.
+    A negative part makes the total NaN. Weights are at least 0: a part of 0 would become infinite.
     """
     usable = (parts >= 0).all(axis=0)  # NaN to the power of 0 would be 1
     return np.where(
@@ -55,19 +55,29 @@ def weighted_product(
 
 def gated(
     total: Float[np.ndarray, " b"],
-    part: Float[np.ndarray, " b"],
-    threshold: float,
-    otherwise: float | None = None,
+    parts: Float[np.ndarray, "g b"],
+    thresholds: Float[np.ndarray, " g"],
+    otherwise: Sequence[float | None],
 ) -> Float[np.ndarray, " b"]:
-    """The total where `part >= threshold`; elsewhere `otherwise`, or the lowest total of the batch.
+    """The total where every part is at least its threshold; elsewhere the lowest of what the gates
+    that stop the sample put there. The order of the gates does not matter.
 
-    NaN where the part or the total is.
+    NaN where a part or the total is.
+
+    Args:
+        total: before any gate.
+        parts: one for each of G gates.
+        thresholds: one for each.
+        otherwise: what each puts there; None for the lowest total of the batch.
     """
     known = total[np.isfinite(total)]
-    worst = otherwise if otherwise is not None else (known.min() if len(known) else np.nan)
+    worst = known.min() if len(known) else np.nan
+    instead = np.array([worst if value is None else value for value in otherwise])
     # Rewards are float32: a threshold of 0.9 must let a reward of 0.9 pass.
-    held = np.where(part.astype(np.float32) >= np.float32(threshold), total, worst)
-    return np.where(np.isfinite(part) & np.isfinite(total), held, np.nan)
+    stopped = parts.astype(np.float32) < thresholds.astype(np.float32)[:, None]
+    lowest = np.where(stopped, instead[:, None], np.inf).min(axis=0)
+    held = np.where(stopped.any(axis=0), lowest, total)
+    return np.where(np.isfinite(parts).all(axis=0) & np.isfinite(total), held, np.nan)
 
 
 def _standardised(

@@ -10,22 +10,42 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from pickle import UnpicklingError
 from tempfile import NamedTemporaryFile
+from textwrap import shorten
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import torch
 from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rewards.definition import Weights
 from rewards.errors import RewardError, one_line
 
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20
+REASON_WIDTH = 100
+URL_WIDTH = 80
+
+# From the special to the general: the first that fits is told.
+_REASONS: dict[type[Exception], str] = {
+    LocalEntryNotFoundError: "not on this machine, and the hub cannot be reached",
+    RepositoryNotFoundError: "the hub has no such repository, or keeps it private",
+    EntryNotFoundError: "the repository on the hub has no such file",
+    requests.Timeout: "the server does not answer in time",
+    requests.ConnectionError: "the server cannot be reached",
+}
 
 
-def find_weights(source: str, *, sha256: str = "", reward: str) -> Path:
+def find_weights(
+    source: str, *, sha256: str = "", published: Weights | None = None, reward: str
+) -> Path:
     """A local file for `source`, downloaded once if it is elsewhere, with the checksum verified.
 
     A URL is kept in `cache_folder()` under its checksum, which it must therefore have; a file on
@@ -34,13 +54,15 @@ def find_weights(source: str, *, sha256: str = "", reward: str) -> Path:
     Args:
         source: a path, `https://…`, or `hf-hub:owner/name/file`.
         sha256: checksum of the file, in hexadecimal digits; only a URL needs one.
+        published: weights whose checksum counts where `source` is theirs and `sha256` is empty.
         reward: name of the reward, for the messages.
 
     Raises:
         RewardError: the file cannot be had, or is another one than the checksum says.
     """
-    where = f"reward '{reward}': the weights '{source}'"
-    expected = sha256.lower()
+    where = f"reward '{reward}': the weights '{_shown(source)}'"
+    pinned = published.sha256 if published and source == published.source else ""
+    expected = (sha256 or pinned).lower()
     if source.startswith(("https://", "http://")):
         if not expected:
             raise RewardError(f"{where} are from a URL: give sha256, the checksum of the file")
@@ -99,9 +121,28 @@ def installed_names(group: str) -> list[str]:
     return sorted(point.name for point in entry_points(group=group))
 
 
+def why_not_had(error: BaseException) -> str:
+    """Why something could not be downloaded, in a few words, whoever wrapped the first error."""
+    first: BaseException | None = error
+    while first:
+        for kind, reason in _REASONS.items():
+            if isinstance(first, kind):
+                return reason
+        first = first.__cause__ or first.__context__
+    return shorten(one_line(error), REASON_WIDTH, placeholder=" …")
+
+
 def cache_folder() -> Path:
     """Where downloads are kept: `ddpo/weights` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ddpo" / "weights"
+
+
+def _shown(source: str) -> str:
+    """A source as messages name it: of a long URL the host and the file."""
+    if len(source) <= URL_WIDTH:
+        return source
+    url = urlsplit(source)
+    return f"{url.scheme}://{url.netloc}/…/{Path(url.path).name}" if url.netloc else source
 
 
 def _read(path: Path, where: str) -> Any:
@@ -132,7 +173,7 @@ def _from_hub(source: str, where: str) -> Path:
     # The hub's client raises many kinds of error, without a common one.
     except Exception as error:
         raise RewardError(
-            f"{where} cannot be had ({one_line(error)}); give a local file"
+            f"{where} cannot be had ({why_not_had(error)}); give a local file"
         ) from error
 
 
@@ -151,7 +192,9 @@ def _from_url(url: str, expected: str, where: str) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:  # of the network too: those of requests are OSErrors
-        message = f"{where} cannot be downloaded ({one_line(error)}); give the path of a local copy"
+        message = (
+            f"{where} cannot be downloaded ({why_not_had(error)}); give the path of a local copy"
+        )
         raise RewardError(message) from error
     return kept
 

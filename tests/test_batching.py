@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ddpo.batching import BatchPlan, plan_batches
-from ddpo.config import Config, decode_config
+from ddpo.config.reading import decode_config
+from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 
 from ddpo import load_config
 from ddpo.__main__ import main, run
+from rewards import timed
 
 CONFIG = Path(__file__).parents[1] / "configs" / "ddpo_sd15_compressibility.yaml"
 
@@ -25,6 +27,24 @@ def test_config_prints_what_load_config_reads_with_the_arithmetic(
     assert "# 256 samples an iteration = 256 prompts x 1 samples = 2 processes x 128" in printed
     assert "# 4 updates an iteration, each on 64 samples = 2 processes x 32 samples" in printed
     assert yaml.safe_load(printed)["seed"] == 7
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` ends the whole program, tests included, while a thread that was left behind runs."""
+    monkeypatch.setattr(timed, "_left_behind", [])
+
+
+def test_a_thread_that_is_left_inside_torch_changes_no_exit_code() -> None:
+    code = (
+        "import itertools, torch; from ddpo.__main__ import leave; from rewards.timed import within"
+        "\nx = torch.eye(200)"
+        "\ntry: within(0.3, lambda: [x @ x for _ in itertools.count()])"
+        "\nexcept TimeoutError: print('late', end='')"
+        "\nleave(3)"
+    )
+    left = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (left.returncode, left.stdout, left.stderr) == (3, "late", "")
 
 
 def test_the_console_script_finds_rewards_in_the_working_folder(
@@ -55,7 +75,7 @@ def test_a_count_below_one_is_refused(
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2
-    assert "0 is not 1 or more" in capsys.readouterr().err
+    assert "'0' is not a whole number of 1 or more" in capsys.readouterr().err
 
 
 def test_a_long_prompt_and_a_folder_that_cannot_be_made(

@@ -14,16 +14,9 @@ import yaml
 
 import rewards
 from ddpo.batching import plan_batches
-from ddpo.config import (
-    Config,
-    DdpoConfig,
-    RwrConfig,
-    config_tree,
-    decode_config,
-    differing_keys,
-    dump_config,
-    load_config,
-)
+from ddpo.config.reading import decode_config, load_config
+from ddpo.config.schema import Config, DdpoConfig, RwrConfig, ScoringConfig
+from ddpo.config.writing import config_tree, differing_keys, dump_config
 from ddpo.errors import ConfigError, UserError
 from ddpo.run_folder import RunFolder
 
@@ -470,3 +463,12 @@ def test_errors_of_a_configuration_travel_between_processes() -> None:
     assert isinstance(error, ConfigError)
     assert str(error) == str(ConfigError("a.yaml", ["one", "two"]))
     assert error.problems == ["one", "two"]
+
+
+def test_a_remote_reward_says_what_is_wrong_before_its_time_is_over() -> None:
+    """It asks for so long after its patience: the limit of time knows only that it is over."""
+    options = rewards.definition("remote").options
+    patience, request = options["patience"].default, options["timeout"].default
+    limit = ScoringConfig().timeout
+    assert limit is not None
+    assert patience + request <= limit / 1.5

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ddpo import prompts
-from ddpo.config import PromptsConfig
+from ddpo.config.schema import PromptsConfig
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet, load_prompts, set_names
 from ddpo.worlds.shapes import parse
@@ -75,7 +75,7 @@ def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text("ein Kätzchen", encoding="utf-8")
     program = (
-        "import sys; from pathlib import Path; from ddpo.config import PromptsConfig; "
+        "import sys; from pathlib import Path; from ddpo.config.schema import PromptsConfig; "
         "from ddpo.prompts import load_prompts; "
         "print(ascii(load_prompts(PromptsConfig(file=Path(sys.argv[1]))).texts))"
     )

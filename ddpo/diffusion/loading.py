@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from ddpo.diffusion.stable_diffusion import StableDiffusion
 from ddpo.errors import UserError
+from rewards.pretrained import tokenizer_problem
 
 EMBEDDED_HINT = "model: shapes needs no download"
 PROBE_SECONDS = 5.0
@@ -70,13 +71,9 @@ def _from_pretrained(model: str, source: Path | str, **options: Any) -> Any:
         raise UserError(f"policy.model: {model} cannot be loaded: {reason}") from error
     if type(pipeline) not in FAMILIES:
         return pipeline
-    words, rows = len(pipeline.tokenizer), pipeline.text_encoder.config.vocab_size
-    if words != rows:
-        # a tokenizer that could not be read comes out nearly empty, and without an error
-        raise UserError(
-            f"policy.model: {model} has a tokenizer of {words} tokens for a text encoder of "
-            f"{rows}: its files are damaged"
-        )
+    rows = pipeline.text_encoder.config.vocab_size
+    if problem := tokenizer_problem(pipeline.tokenizer, rows, model):
+        raise UserError(f"policy.model: {problem}")
     return pipeline
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from peft import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from ddpo.config import Config, DiffusionPolicyConfig
+from ddpo.config.schema import Config, DiffusionPolicyConfig
 from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.schedule import DdimSchedule
 from ddpo.diffusion.stable_diffusion import StableDiffusion

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from ddpo.errors import UserError
+from rewards import RewardError
+from rewards.files import INDEX, read_index
 
 # Index files are data: a name that could leave the folder (or hide in it) is not followed.
 PLAIN_FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -161,7 +163,7 @@ def _read_sample_sets(path: Path, problems: list[str]) -> tuple[SampleSet, ...]:
     for folder in _iteration_folders(path):
         group = _read_sample_set(folder)
         if group is None:
-            problems.append(f"samples/{folder.name} was left out: its index.json is unreadable.")
+            problems.append(f"samples/{folder.name} was left out: its {INDEX} is unreadable.")
         else:
             sets.append(group)
     if not sets:
@@ -174,23 +176,23 @@ def _read_sample_sets(path: Path, problems: list[str]) -> tuple[SampleSet, ...]:
 
 
 def _iteration_folders(path: Path) -> list[Path]:
-    folders = path.glob("samples/*/index.json")
+    folders = path.glob(f"samples/*/{INDEX}")
     named = [index.parent for index in folders if ITERATION_FOLDER.fullmatch(index.parent.name)]
     return sorted(named, key=lambda folder: int(folder.name))
 
 
 def _read_sample_set(folder: Path) -> SampleSet | None:
-    index = _parse_object((folder / "index.json").read_text(encoding="utf-8", errors="replace"))
-    entries = index.get("samples")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    try:
+        entries = read_index(folder)
+    except RewardError:
         return None
     return SampleSet(int(folder.name), tuple(_read_sample(folder, entry) for entry in entries))
 
 
 def _read_sample(folder: Path, entry: Mapping[str, Any]) -> Sample:
-    file = str(entry.get("file", ""))
+    file = entry["file"]
     return Sample(
-        prompt=str(entry.get("prompt", "")),
+        prompt=entry["prompt"],
         picture=folder / file if PLAIN_FILE_NAME.fullmatch(file) else None,
         total=_finite(entry.get("total")),
         rewards=_numbers(entry.get("rewards")),

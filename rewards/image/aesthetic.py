@@ -9,19 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from rewards.definition import Weights
 from rewards.errors import RewardError, did_you_mean
-from rewards.image.clip_loading import (
-    OPENAI_WEIGHTS,
-    declare_gradients,
-    load_clip,
-    refuse_offloaded_gradients,
-)
+from rewards.image.clip_loading import OPENAI_WEIGHTS, load_clip
+from rewards.image.gradients import declare_gradients, gradients_if, refuse_offloaded_gradients
 from rewards.network import Network, Precision
 from rewards.registry import reward
 from rewards.weights import find_installed, find_weights, installed_names, load_state
@@ -64,6 +59,10 @@ class Aesthetic:
         precision: of the CLIP's weights and arithmetic; the head's is always fp32.
         offload: keep the networks on the CPU while they are not in use.
         differentiable: let gradients flow from the number to the image.
+
+    Raises:
+        RewardError: the CLIP or the head cannot be loaded, they do not fit each other, or both
+            `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Aesthetic:
     ) -> None:
         refuse_offloaded_gradients("aesthetic", differentiable=differentiable, offload=offload)
         regression = load_head(find_head(head, sha256))
-        self.clip = load_clip(model, pretrained, precision, offload=offload)
+        self.clip = load_clip(model, pretrained, precision, offload=offload, reward="aesthetic")
         if regression.width != self.clip.width:
             raise RewardError(
                 f"reward 'aesthetic': the head '{head}' is for embeddings of {regression.width} "
@@ -97,7 +96,7 @@ class Aesthetic:
         with (
             self.clip.network.on(images.device),
             self.head.on(images.device) as head,
-            torch.set_grad_enabled(self.differentiable and torch.is_grad_enabled()),
+            gradients_if(self.differentiable),
         ):
             return head(self.clip.embed_images(images, self.batch_size))
 
@@ -130,17 +129,8 @@ def find_head(head: str, sha256: str) -> Path:
     Raises:
         RewardError: there is no such head, or its file is not the one of the checksum.
     """
-    if head == LAION:
-        source, sha256 = LAION_WEIGHTS.source, sha256 or LAION_WEIGHTS.sha256
-        return find_weights(source, sha256=sha256, reward="aesthetic")
-    installed = find_installed(ENTRY_POINT_GROUP, head, "aesthetic head")
-    if not installed and ":" not in head and not Path(head).expanduser().is_file():
-        known = [LAION, *installed_names(ENTRY_POINT_GROUP)]
-        raise RewardError(
-            f"reward 'aesthetic': no head, and no file, is called '{head}'"
-            f"{did_you_mean(head, known) or '.'} Known: {', '.join(known)}"
-        )
-    return find_weights(installed or head, sha256=sha256, reward="aesthetic")
+    source = LAION_WEIGHTS.source if head == LAION else _source(head)
+    return find_weights(source, sha256=sha256, published=LAION_WEIGHTS, reward="aesthetic")
 
 
 def load_head(path: Path) -> AestheticHead:
@@ -168,6 +158,18 @@ def load_head(path: Path) -> AestheticHead:
     if len(weights[-1]) != 1:
         raise RewardError(f"{where} ends in {len(weights[-1])} numbers, not in one rating")
     return head
+
+
+def _source(head: str) -> str:
+    """A path or an address, which may not be there; a word alone must name something."""
+    installed = find_installed(ENTRY_POINT_GROUP, head, "aesthetic head")
+    if not installed and ":" not in head and not Path(head).expanduser().is_file():
+        known = [LAION, *installed_names(ENTRY_POINT_GROUP)]
+        raise RewardError(
+            f"reward 'aesthetic': no head, and no file, is called '{head}'"
+            f"{did_you_mean(head, known) or '.'} Known: {', '.join(known)}"
+        )
+    return installed or head
 
 
 def _list(names: set[str]) -> str:

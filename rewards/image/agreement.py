@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from rewards.image.gradients import gradients_if
 from rewards.network import Network, Precision
 from rewards.prompt_cache import PromptCache
 
@@ -55,8 +56,7 @@ class Agreement:
         """Cosines in [-1, 1]."""
         if not len(images):
             return torch.zeros(0, device=images.device)
-        graph = self.differentiable and torch.is_grad_enabled()
-        with self.network.on(images.device) as towers, torch.set_grad_enabled(graph):
+        with self.network.on(images.device) as towers, gradients_if(self.differentiable):
             parts = images.split(self.batch_size)
             seen = torch.cat([towers.see(part).float() for part in parts])
             read = self.cache(prompts, towers.read, images.device)

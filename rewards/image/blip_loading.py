@@ -40,6 +40,11 @@ VISION_NAMES = (
 class BlipScorer(nn.Module):
     """A number for each image and its prompt.
 
+    Args:
+        vision: a `BlipVisionModel`; calls of transformers' classes have no exact types.
+        text: a `BlipTextModel` that attends to what `vision` gives.
+        head: from a vector of `text` to one number.
+
     Attributes:
         image_size: side in pixels of the square images that it reads.
         vocabulary: number of tokens that it knows.

@@ -1,6 +1,7 @@
 """Agreement of an image with its prompt, measured by a CLIP: Radford et al., 2021."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -11,23 +12,19 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from rewards.errors import RewardError
-from rewards.image.clip_loading import (
-    OPENAI_LICENCE,
-    OPENAI_WEIGHTS,
-    declare_gradients,
-    load_clip,
-    refuse_offloaded_gradients,
-)
+from rewards.image.clip_loading import OPENAI_LICENCE, OPENAI_WEIGHTS, load_clip
+from rewards.image.gradients import declare_gradients, gradients_if, refuse_offloaded_gradients
 from rewards.network import Precision
+from rewards.prompt_cache import PromptCache
 from rewards.registry import reward
 
-CACHED_PROMPTS = 10_000
 COMBINE = {"mean": torch.mean, "min": torch.amin}
 
 
 @reward(
     "clip_alignment",
     modality="image",
+    needs_prompt=True,
     range=(-1.0, 1.0),
     unit="cosine",
     differentiable=True,
@@ -53,6 +50,10 @@ class ClipAlignment:
             as the "min", the statement that the image shows least.
         precision: of the network's weights and arithmetic.
         offload: keep the network on the CPU while it is not in use.
+
+    Raises:
+        RewardError: the CLIP cannot be loaded, a template has no place for the prompt, or both
+            `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -69,14 +70,15 @@ class ClipAlignment:
     ) -> None:
         refuse_offloaded_gradients("clip_alignment", differentiable=differentiable, offload=offload)
         _check_templates(templates)
-        self.clip = load_clip(model, pretrained, precision, offload=offload)
+        self.clip = load_clip(
+            model, pretrained, precision, offload=offload, reward="clip_alignment"
+        )
         self.batch_size = batch_size
         self.differentiable = differentiable
         self.templates = templates
         self.separator = separator
         self.combine = combine
-        # On the CPU, whatever the device: the images of a later call may be on another one.
-        self._embeddings: dict[str, Tensor] = {}
+        self.cache = PromptCache(batch_size)
 
     def __call__(
         self, images: Float[Tensor, "b 3 h w"], prompts: Sequence[str]
@@ -86,12 +88,10 @@ class ClipAlignment:
             return torch.zeros(0, device=images.device)
         groups = [self._statements(prompt) for prompt in prompts]
         counts = [len(group) for group in groups]
-        with (
-            self.clip.network.on(images.device),
-            torch.set_grad_enabled(self.differentiable and torch.is_grad_enabled()),
-        ):
+        embed = partial(self._embed_in_templates, device=images.device)
+        with self.clip.network.on(images.device), gradients_if(self.differentiable):
             seen = self.clip.embed_images(images, self.batch_size)
-            read = self._embed_statements([*chain.from_iterable(groups)], images.device)
+            read = self.cache([*chain.from_iterable(groups)], embed, images.device)
         repeats = torch.tensor(counts, device=images.device)
         cosines = (seen.repeat_interleave(repeats, dim=0) * read).sum(dim=1).clamp(-1, 1)
         return torch.stack([COMBINE[self.combine](part) for part in cosines.split(counts)])
@@ -101,19 +101,6 @@ class ClipAlignment:
             return [prompt]
         parts = [part.strip() for part in prompt.split(self.separator)]
         return [part for part in parts if part] or [prompt]
-
-    @torch.no_grad()
-    def _embed_statements(self, statements: Sequence[str], device: torch.device) -> Tensor:
-        distinct = dict.fromkeys(statements)
-        missing = [text for text in distinct if text not in self._embeddings]
-        if len(self._embeddings) + len(missing) > CACHED_PROMPTS:
-            self._embeddings.clear()
-            missing = list(distinct)
-        for start in range(0, len(missing), self.batch_size):
-            texts = missing[start : start + self.batch_size]
-            embedded = self._embed_in_templates(texts, device).cpu()
-            self._embeddings.update(zip(texts, embedded, strict=True))
-        return torch.stack([self._embeddings[text] for text in statements]).to(device)
 
     def _embed_in_templates(self, texts: Sequence[str], device: torch.device) -> Tensor:
         filled = [template.replace("{}", text) for text in texts for template in self.templates]

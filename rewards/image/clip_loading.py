@@ -9,8 +9,10 @@ A model is named in one of four ways:
   arguments that returns such a folder.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,10 +25,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchvision.transforms import Compose
 
-from rewards.definition import Definition, Weights
-from rewards.errors import RewardError, did_you_mean, one_line
+from rewards.definition import Weights
+from rewards.errors import RewardError, did_you_mean
 from rewards.network import Network, Precision
-from rewards.weights import find_installed, installed_names
+from rewards.pretrained import tokenizer_problem
+from rewards.weights import find_installed, installed_names, why_not_had
 
 ENTRY_POINT_GROUP = "ddpo.clip_models"
 
@@ -85,42 +88,43 @@ class Clip:
 
 
 def load_clip(
-    model: str, pretrained: str, precision: Precision = "fp32", *, offload: bool = False
+    model: str,
+    pretrained: str,
+    precision: Precision = "fp32",
+    *,
+    offload: bool = False,
+    reward: str,
 ) -> Clip:
     """Load a CLIP for inference, on the CPU, with its parameters frozen.
 
-    `pretrained` counts only when `model` is an open_clip architecture.
+    `pretrained` counts only when `model` is an open_clip architecture; `reward` is the name of the
+    reward, for the messages.
 
     Raises:
         RewardError: the model is unknown, has no weights, or cannot be reached.
     """
-    source = resolve(model)
+    where = f"reward '{reward}'"
+    source = _resolve(model, where)
     if ":" not in source:
-        _check_tag(source, pretrained)
+        _check_tag(source, pretrained, where)
     try:
         module, tokenizer = _load(source, pretrained)
     # open_clip, the hub's client and the file formats have no common error; all mean the same here.
     except Exception as error:
         raise RewardError(
-            f"cannot load the CLIP model '{model}'{_with(source, pretrained)}: {one_line(error)}. "
-            "Without a network, give a folder that holds it, or an installed model: "
+            f"{where}: cannot load the CLIP model '{model}'{_with(source, pretrained)} "
+            f"({why_not_had(error)}); give model= a folder that holds it, or an installed model: "
             f"{', '.join(installed_names(ENTRY_POINT_GROUP)) or 'none'}"
         ) from error
-    _check_tokenizer(module, tokenizer, model)
-    wanted = PreprocessCfg(**module.visual.preprocess_cfg)
-    transform = cast(Compose, image_transform_v2(wanted, is_train=False))
-    *resize, normalise = transform.transforms
+    _check_tokenizer(module, tokenizer, model, where)
+    resize, normalise = _preprocessing(module)
     width = _width(module, tokenizer)
     network = Network(module, precision, offload=offload)
-    return Clip(module, tokenizer, Compose(resize), normalise, width, network)
+    return Clip(module, tokenizer, resize, normalise, width, network)
 
 
-def resolve(model: str) -> str:
-    """The name open_clip knows: an architecture, `local-dir:folder`, or `hf-hub:owner/name`.
-
-    Raises:
-        RewardError: nothing has that name, or an installed model cannot be found.
-    """
+def _resolve(model: str, where: str) -> str:
+    """The name open_clip knows: an architecture, `local-dir:folder`, or `hf-hub:owner/name`."""
     if model.startswith(("local-dir:", "hf-hub:")):
         return model
     if folder := find_installed(ENTRY_POINT_GROUP, model, "CLIP model"):
@@ -129,31 +133,14 @@ def resolve(model: str) -> str:
         return f"local-dir:{model}"
     if model not in open_clip.list_models():
         hint = did_you_mean(model, [*open_clip.list_models(), *installed_names(ENTRY_POINT_GROUP)])
-        raise RewardError(f"no CLIP model, and no folder, is called '{model}'{hint}")
+        raise RewardError(f"{where}: model='{model}' is no CLIP model, and no folder{hint}")
     return model
-
-
-def refuse_offloaded_gradients(reward: str, *, differentiable: bool, offload: bool) -> None:
-    """A backward pass needs the model where the forward pass had it.
-
-    Raises:
-        RewardError: both options are on.
-    """
-    if differentiable and offload:
-        raise RewardError(
-            f"reward '{reward}': differentiable=True needs offload=False, because the gradient "
-            "passes through the network after the reward has returned"
-        )
-
-
-def declare_gradients(made: Any, definition: Definition) -> Definition:
-    """A `refine` for rewards that let gradients flow only if asked to."""
-    return replace(definition, differentiable=made.differentiable)
 
 
 def _load(source: str, pretrained: str) -> tuple[Any, Callable[[list[str]], Tensor]]:
     tag = open_clip.get_pretrained_cfg(source, pretrained)
-    with torch.random.fork_rng(devices=[]):  # weights are random before they are loaded
+    # Weights are random before they are loaded.
+    with torch.random.fork_rng(devices=[]), _errors_are_raised():
         network = open_clip.create_model(
             source,
             pretrained if ":" not in source else None,
@@ -165,27 +152,47 @@ def _load(source: str, pretrained: str) -> tuple[Any, Callable[[list[str]], Tens
     return network, open_clip.get_tokenizer(source)
 
 
-def _check_tag(architecture: str, pretrained: str) -> None:
+@contextmanager
+def _errors_are_raised() -> Iterator[None]:
+    """open_clip logs an error to the root logger before it raises it: once is enough."""
+    root = logging.getLogger()
+    root.addFilter(_below_error)
+    try:
+        yield
+    finally:
+        root.removeFilter(_below_error)
+
+
+def _below_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
+
+
+def _check_tag(architecture: str, pretrained: str, where: str) -> None:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if pretrained not in tags and not Path(pretrained).is_file():
         hint = did_you_mean(pretrained, tags) or "."
         raise RewardError(
-            f"the CLIP model '{architecture}' has no pretrained weights '{pretrained}'{hint} "
+            f"{where}: the CLIP model '{architecture}' has no pretrained weights '{pretrained}'"
+            f"{hint} "
             f"Known: {', '.join(tags) or 'none'}, or the path of a file"
         )
 
 
-def _check_tokenizer(network: nn.Module, tokenizer: object, model: str) -> None:
-    """A tokenizer whose files are missing may load as one of two tokens, without an error."""
+def _check_tokenizer(network: nn.Module, tokenizer: object, model: str, where: str) -> None:
+    """Only tokenizers of transformers are files that may be missing; open_clip brings its own."""
     if not isinstance(tokenizer, HFTokenizer):
         return
-    size = len(tokenizer.tokenizer)
     rows = max(part.num_embeddings for part in network.modules() if isinstance(part, nn.Embedding))
-    if not rows / 2 < size <= rows:
-        raise RewardError(
-            f"the CLIP model '{model}' embeds {rows} tokens but its tokenizer has {size}: "
-            "its tokenizer files are missing or belong to another model"
-        )
+    if problem := tokenizer_problem(tokenizer.tokenizer, rows, model):
+        raise RewardError(f"{where}: {problem}")
+
+
+def _preprocessing(module: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """What open_clip does to an image, on batches: all steps but the last, and the last."""
+    wanted = PreprocessCfg(**module.visual.preprocess_cfg)
+    transform = cast(Compose, image_transform_v2(wanted, is_train=False))
+    *resize, normalise = transform.transforms
+    return Compose(resize), normalise
 
 
 def _with(source: str, pretrained: str) -> str:

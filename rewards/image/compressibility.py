@@ -11,13 +11,13 @@ from math import inf
 from tempfile import TemporaryFile
 from typing import Annotated
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from rewards.image.eight_bit import eight_bit
 from rewards.registry import reward
 
 Quality = Annotated[int, Field(ge=1, le=100)]
@@ -41,19 +41,15 @@ def jpeg_incompressibility(
 
 def jpeg_kilobytes(images: Float[Tensor, "b 3 h w"], quality: int) -> Float[Tensor, " b"]:
     """The size in kB (1000 bytes) of each image, encoded by Pillow at `quality` from 1 to 100."""
-    # Arrays, whose arithmetic is of one thread: each image has a thread of its own already.
-    arrays = images.detach().cpu().float().numpy()
+    copies = images.detach().cpu().float()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        sizes = list(pool.map(partial(jpeg_bytes, quality=quality), arrays))
+        sizes = list(pool.map(partial(jpeg_bytes, quality=quality), copies))
     return torch.tensor(sizes, dtype=torch.float32) / 1000
 
 
-def jpeg_bytes(image: Float[np.ndarray, "3 h w"], quality: int) -> int:
+def jpeg_bytes(image: Float[Tensor, "3 h w"], quality: int) -> int:
     """The size in bytes of one image with pixels in [0, 1] as a file."""
-    pixels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
     # Pillow lets other threads run while it encodes to a real file, not while it fills a buffer.
     with TemporaryFile() as file:
-        Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
-            file, "JPEG", quality=quality
-        )
+        Image.fromarray(eight_bit(image)).save(file, "JPEG", quality=quality)
         return file.tell()

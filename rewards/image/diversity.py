@@ -6,7 +6,7 @@ The mean distance between pairs of samples of one input is the measure of Zhu et
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,20 +15,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from rewards.definition import Definition
-from rewards.image.clip_loading import (
-    OPENAI_LICENCE,
-    OPENAI_WEIGHTS,
-    declare_gradients,
-    load_clip,
-    refuse_offloaded_gradients,
-)
+from rewards.image.clip_loading import OPENAI_LICENCE, OPENAI_WEIGHTS, load_clip
+from rewards.image.gradients import declare_gradients, gradients_if, refuse_offloaded_gradients
 from rewards.network import Precision
 from rewards.registry import reward
 
 PIXELS = 32
 
 
-def _refine(made: Any, definition: Definition) -> Definition:
+def _refine(made: "Diversity", definition: Definition) -> Definition:
     """Pixels have another range and unit than embeddings, and need no weights."""
     definition = declare_gradients(made, definition)
     if made.embedding == "clip":
@@ -65,6 +60,9 @@ class Diversity:
         precision: of the network's weights and arithmetic.
         offload: keep the network on the CPU while it is not in use.
         differentiable: let gradients flow from the number to the images.
+
+    Raises:
+        RewardError: the CLIP cannot be loaded, or both `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -82,13 +80,13 @@ class Diversity:
         self.batch_size = batch_size
         self.differentiable = differentiable
         if embedding == "clip":
-            self.clip = load_clip(model, pretrained, precision, offload=offload)
+            self.clip = load_clip(model, pretrained, precision, offload=offload, reward="diversity")
 
     def __call__(
         self, images: Float[Tensor, "b 3 h w"], prompts: Sequence[str]
     ) -> Float[Tensor, " b"]:
         """Mean distances, in [0, 2] for "clip" and [0, 1] for "pixels"; NaN for an image alone."""
-        with torch.set_grad_enabled(self.differentiable and torch.is_grad_enabled()):
+        with gradients_if(self.differentiable):
             distances = self._pixels(images) if self.embedding == "pixels" else self._clip(images)
             return mean_distance_to_others(distances, prompts)
 

@@ -13,12 +13,8 @@ from torch import Tensor, nn
 from rewards.definition import Weights
 from rewards.errors import RewardError, did_you_mean
 from rewards.image.agreement import Agreement
-from rewards.image.clip_loading import (
-    Clip,
-    declare_gradients,
-    load_clip,
-    refuse_offloaded_gradients,
-)
+from rewards.image.clip_loading import Clip, load_clip
+from rewards.image.gradients import declare_gradients, refuse_offloaded_gradients
 from rewards.image.preprocessing import resize_and_pad
 from rewards.network import Precision
 from rewards.registry import reward
@@ -28,7 +24,6 @@ WEIGHTS = Weights(
     "hf-hub:xswu/HPSv2/HPS_v2.1_compressed.pt",
     "c57a38fb4a2f7e7c15bf00da2ea377cdf165448b4dd1052a484c215a998c9837",
 )
-PUBLISHED = {WEIGHTS.source: WEIGHTS.sha256}
 
 
 class HpsTowers(nn.Module):
@@ -57,6 +52,7 @@ class HpsTowers(nn.Module):
 @reward(
     "hps",
     modality="image",
+    needs_prompt=True,
     range=(-1.0, 1.0),
     unit="cosine",
     differentiable=True,
@@ -80,6 +76,10 @@ class Hps:
         precision: of the network's weights.
         offload: keep the network on the CPU between calls.
         differentiable: let gradients flow from the number to the image.
+
+    Raises:
+        RewardError: there is no such architecture or checkpoint, the one is not of the other, or
+            both `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -94,11 +94,10 @@ class Hps:
     ) -> None:
         refuse_offloaded_gradients("hps", differentiable=differentiable, offload=offload)
         _check_architecture(architecture)
-        known = sha256 or PUBLISHED.get(checkpoint, "")
-        path = find_weights(checkpoint, sha256=known, reward="hps")
+        path = find_weights(checkpoint, sha256=sha256, published=WEIGHTS, reward="hps")
         self.differentiable = differentiable
         self.agreement = Agreement(
-            HpsTowers(load_clip(architecture, str(path))),
+            HpsTowers(load_clip(architecture, str(path), reward="hps")),
             batch_size=batch_size,
             precision=precision,
             offload=offload,

@@ -12,11 +12,12 @@ from torchvision.transforms.functional import center_crop, normalize
 from transformers import BertTokenizer
 
 from rewards.definition import Weights
+from rewards.errors import RewardError
 from rewards.image.blip_loading import load_blip_scorer
-from rewards.image.clip_loading import declare_gradients, refuse_offloaded_gradients
+from rewards.image.gradients import declare_gradients, gradients_if, refuse_offloaded_gradients
 from rewards.image.preprocessing import resize_shorter_side
 from rewards.network import Network, Precision
-from rewards.pretrained import check_vocabulary, load_pretrained
+from rewards.pretrained import load_pretrained, tokenizer_problem
 from rewards.registry import reward
 from rewards.weights import find_weights, load_state
 
@@ -24,7 +25,6 @@ WEIGHTS = Weights(
     "hf-hub:THUDM/ImageReward/ImageReward.pt",
     "d71dc8d4912bc633c06ab8ef1ef6a81e8199d4369f14b47b29baf1d19de561f6",
 )
-PUBLISHED = {WEIGHTS.source: WEIGHTS.sha256}
 TOKENIZER = "google-bert/bert-base-uncased"
 
 PIXEL_MEAN, PIXEL_STD = list(OPENAI_DATASET_MEAN), list(OPENAI_DATASET_STD)
@@ -37,6 +37,7 @@ PROMPT_TOKENS = 35
 @reward(
     "image_reward",
     modality="image",
+    needs_prompt=True,
     unit="standard deviations",
     differentiable=True,
     licence="Apache-2.0",
@@ -59,6 +60,10 @@ class ImageReward:
         precision: of the network's weights.
         offload: keep the network on the CPU between calls.
         differentiable: let gradients flow from the number to the image.
+
+    Raises:
+        RewardError: checkpoint or tokenizer cannot be loaded, the one is not of the other, or both
+            `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -72,8 +77,7 @@ class ImageReward:
         differentiable: bool = False,
     ) -> None:
         refuse_offloaded_gradients("image_reward", differentiable=differentiable, offload=offload)
-        known = sha256 or PUBLISHED.get(checkpoint, "")
-        path = find_weights(checkpoint, sha256=known, reward="image_reward")
+        path = find_weights(checkpoint, sha256=sha256, published=WEIGHTS, reward="image_reward")
         state = load_state(path, reward="image_reward")
         scorer = load_blip_scorer(state, where=f"reward 'image_reward': the weights '{path}'")
         self.tokenizer = _load_tokenizer(tokenizer, scorer.vocabulary)
@@ -93,8 +97,7 @@ class ImageReward:
             part.split(self.batch_size)
             for part in (images, tokens["input_ids"], tokens["attention_mask"])
         ]
-        graph = self.differentiable and torch.is_grad_enabled()
-        with self.network.on(images.device) as scorer, torch.set_grad_enabled(graph):
+        with self.network.on(images.device) as scorer, gradients_if(self.differentiable):
             numbers = [
                 scorer(self._pixels(part), ids, mask)
                 for part, ids, mask in zip(*batches, strict=True)
@@ -108,6 +111,7 @@ class ImageReward:
     def _tokens(self, prompts: list[str]) -> Any:
         return self.tokenizer(
             prompts,
+            # Not to the longest: a prompt's numbers must not depend on the others.
             padding="max_length",
             truncation=True,
             max_length=PROMPT_TOKENS,
@@ -120,5 +124,6 @@ def _load_tokenizer(source: str, vocabulary: int) -> Any:
     # BLIP's own two, last in its table of embeddings.
     tokenizer.add_special_tokens({"bos_token": "[DEC]"})
     tokenizer.add_tokens(["[ENC]"], special_tokens=True)
-    check_vocabulary(len(tokenizer), vocabulary, source, reward="image_reward")
+    if problem := tokenizer_problem(tokenizer, vocabulary, source):
+        raise RewardError(f"reward 'image_reward': {problem}")
     return tokenizer

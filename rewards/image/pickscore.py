@@ -14,10 +14,10 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 from rewards.definition import Definition, Weights
 from rewards.errors import RewardError
 from rewards.image.agreement import Agreement
-from rewards.image.clip_loading import declare_gradients, refuse_offloaded_gradients
+from rewards.image.gradients import declare_gradients, refuse_offloaded_gradients
 from rewards.image.preprocessing import resize_shorter_side
 from rewards.network import Precision
-from rewards.pretrained import check_vocabulary, load_pretrained
+from rewards.pretrained import load_network, load_pretrained, tokenizer_problem
 from rewards.registry import reward
 
 MODEL = "yuvalkirstain/PickScore_v1"
@@ -73,6 +73,7 @@ def _declare(made: "PickScore", definition: Definition) -> Definition:
 @reward(
     "pickscore",
     modality="image",
+    needs_prompt=True,
     unit="logit",
     differentiable=True,
     licence="see the weights' page",
@@ -94,6 +95,10 @@ class PickScore:
         precision: of the network's weights.
         offload: keep the network on the CPU between calls.
         differentiable: let gradients flow from the number to the image.
+
+    Raises:
+        RewardError: model or processor cannot be loaded, the one is not of the other, or both
+            `differentiable` and `offload` are on.
     """
 
     def __init__(
@@ -125,23 +130,10 @@ class PickScore:
 
 
 def _load(model: str, processor: str) -> PickTowers:
-    load: Any = CLIPModel.from_pretrained  # its type does not know of the report
-    clip, report = load_pretrained(
-        load,
-        model,
-        reward="pickscore",
-        dtype=torch.float32,
-        output_loading_info=True,
-    )
-    # transformers only warns, and makes up random numbers.
-    if report["missing_keys"]:
-        lacks = sorted(report["missing_keys"])[0]
-        raise RewardError(
-            f"reward 'pickscore': the weights of '{model}' lack '{lacks}'; fetch the folder again"
-        )
+    clip = load_network(CLIPModel.from_pretrained, model, reward="pickscore", dtype=torch.float32)
     tokenizer = load_pretrained(CLIPTokenizer.from_pretrained, processor, reward="pickscore")
-    rows = clip.config.text_config.vocab_size
-    check_vocabulary(len(tokenizer), rows, processor, reward="pickscore")
+    if problem := tokenizer_problem(tokenizer, clip.config.text_config.vocab_size, processor):
+        raise RewardError(f"reward 'pickscore': {problem}")
     images = load_pretrained(CLIPImageProcessor.from_pretrained, processor, reward="pickscore")
     _check_crop(images, clip.config.vision_config.image_size, processor)
     return PickTowers(clip, tokenizer, images)

@@ -9,14 +9,15 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from rewards.image.eight_bit import eight_bit
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def encode(image: Float[Tensor, "3 h w"]) -> bytes:
     """The file of an image in [0, 1]; values are rounded to 256 steps."""
-    pixels = (image.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8)
     file = BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(file, "PNG")
+    Image.fromarray(eight_bit(image)).save(file, "PNG")
     return file.getvalue()
 
 

@@ -4,13 +4,12 @@ A number asked of a model is coarse, and a prompt can talk the judge into a high
 beside a reward that nobody can talk to.
 """
 
-import logging
 import math
 import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -22,11 +21,10 @@ from rewards.definition import Definition
 from rewards.errors import RewardError, UnavailableError, one_line
 from rewards.image import png
 from rewards.registry import reward
+from rewards.scoring import Explained
 from rewards.web.chat import Chat, Pace
 from rewards.web.circuit import Circuit
 from rewards.web.request import Refused, RequestError
-
-logger = logging.getLogger(__name__)
 
 QUESTION = (
     "How well does this picture show the following? {prompt}\n"
@@ -46,11 +44,25 @@ class _NoAnswer(Exception):
     """The endpoint, and not the sample, is why there is no number."""
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """The number of one sample; NaN, with what went wrong, where there is none."""
+
+    number: float
+    problem: Exception | None = None
+
+
 def _with_scale(made: "VlmJudge", definition: Definition) -> Definition:
     return replace(definition, range=made.scale)
 
 
-@reward("vlm_judge", modality="image", deterministic=False, refine=_with_scale)
+@reward(
+    "vlm_judge",
+    modality="image",
+    needs_prompt=True,
+    deterministic=False,
+    refine=_with_scale,
+)
 class VlmJudge:
     """The number that a vision-language model gives an image when asked how well it fits.
 
@@ -104,21 +116,20 @@ class VlmJudge:
         self.fields = {"model": model, "max_tokens": max_tokens, **sampling}
         self._connect()
 
-    def __call__(
-        self, images: Float[Tensor, "b 3 h w"], prompts: Sequence[str]
-    ) -> Float[Tensor, " b"]:
-        """Numbers within the scale; NaN, with the reason in the log, where there is none.
+    def __call__(self, images: Float[Tensor, "b 3 h w"], prompts: Sequence[str]) -> Explained:
+        """Numbers `[B]` within the scale; NaN, with the reason, where there is none.
 
         Raises:
             UnavailableError: the endpoint answered for none of the samples, or refuses the key.
         """
         with ThreadPoolExecutor(self.concurrency) as executor:
-            numbers = list(executor.map(self._number, images.detach().cpu(), prompts))
-        problems = [number for number in numbers if isinstance(number, _NoAnswer)]
-        if problems and len(problems) == len(numbers):
-            raise UnavailableError(f"reward 'vlm_judge': {self.base_url}: {problems[0]}")
-        values = [math.nan if isinstance(number, _NoAnswer) else number for number in numbers]
-        return torch.tensor(values, dtype=torch.float32, device=images.device)
+            verdicts = list(executor.map(self._verdict, images.detach().cpu(), prompts))
+        if verdicts and all(isinstance(verdict.problem, _NoAnswer) for verdict in verdicts):
+            raise UnavailableError(f"reward 'vlm_judge': {self.base_url}: {verdicts[0].problem}")
+        numbers = [verdict.number for verdict in verdicts]
+        values = torch.tensor(numbers, dtype=torch.float32, device=images.device)
+        problems = {row: v.problem for row, v in enumerate(verdicts) if v.problem is not None}
+        return Explained(values, {row: str(problem) for row, problem in problems.items()})
 
     def __getstate__(self) -> dict[str, Any]:
         """Without locks, and without the state of the endpoint."""
@@ -133,15 +144,11 @@ class VlmJudge:
         self._pace = Pace(self.requests_per_minute)
         self._circuit = Circuit(REST_SECONDS)
 
-    def _number(self, image: Float[Tensor, "3 h w"], prompt: str) -> float | _NoAnswer:
+    def _verdict(self, image: Float[Tensor, "3 h w"], prompt: str) -> _Verdict:
         try:
-            return self.read(self._ask(image, prompt))
-        except _NoAnswer as error:
-            logger.warning("reward 'vlm_judge', prompt %r: %s", prompt, error)
-            return error
-        except (RequestError, ValueError) as error:
-            logger.warning("reward 'vlm_judge', prompt %r: %s", prompt, error)
-            return math.nan
+            return _Verdict(self.read(self._ask(image, prompt)))
+        except (_NoAnswer, RequestError, ValueError) as error:
+            return _Verdict(math.nan, error)
 
     def _ask(self, image: Float[Tensor, "3 h w"], prompt: str) -> str:
         if not self._circuit.admits():

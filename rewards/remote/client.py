@@ -1,6 +1,5 @@
 """The reward `remote`: scored by servers elsewhere, as `python -m rewards serve` runs them."""
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -17,9 +16,8 @@ from rewards.modality import modality_of
 from rewards.registry import reward
 from rewards.remote import card, wire
 from rewards.remote.servers import Call, Servers
-from rewards.remote.wire import Encoding
-
-logger = logging.getLogger(__name__)
+from rewards.remote.wire import Answer, Encoding
+from rewards.scoring import Explained
 
 MAKING_SECONDS = 10.0
 """A server that is not there when the reward is made is waited for so long only."""
@@ -47,7 +45,8 @@ class Remote:
         token_env: the environment variable that holds the server's token, so that no token is
             written into a configuration; unset for a server without one.
         timeout: seconds for one request, with its answer.
-        patience: seconds to wait for servers that are down or busy before giving up.
+        patience: seconds to wait for servers that are down or busy before giving up; a run's
+            `scoring.timeout` should be longer, or it speaks first.
         encoding: "npy" is exact; "png" is smaller, and rounds images to 8 bits.
         batch_size: samples of one request; a group reward is always sent whole.
         retries: how often a request that hangs is sent again.
@@ -59,7 +58,7 @@ class Remote:
         name: str,
         token_env: str = "DDPO_REWARD_TOKEN",
         timeout: Seconds = 60.0,
-        patience: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0,
+        patience: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 300.0,
         encoding: Encoding = "npy",
         batch_size: Annotated[int, Field(ge=1)] = 64,
         retries: Annotated[int, Field(ge=0)] = 2,
@@ -78,7 +77,8 @@ class Remote:
         self.card = self._fetch_card()
 
     def __call__(self, samples: Any, prompts: Sequence[str], **columns: Sequence[Any]) -> Any:
-        """Rewards `[B]`: a tensor for images, an array for texts; NaN where the server had none.
+        """Rewards `[B]`: a tensor for images, an array for texts; NaN where the server had none,
+        explained with its reasons.
 
         Raises:
             UnavailableError: no server answered.
@@ -90,20 +90,21 @@ class Remote:
 
         stop = threading.Event()
 
-        def score(rows: range) -> list[float]:
+        def score(rows: range) -> Answer:
             part = {name: [values[row] for row in rows] for name, values in columns.items()}
             return self._score(modality.take(samples, rows), [prompts[i] for i in rows], part, stop)
 
-        values = modality.missing(samples)
+        values, reasons = modality.missing(samples), {}
         executor = ThreadPoolExecutor(REQUESTS_PER_SERVER * len(self._servers))
         try:
-            for rows, numbers in zip(parts, executor.map(score, parts), strict=True):
-                scores = modality.numbers(numbers, keep_graph=False)
+            for rows, answer in zip(parts, executor.map(score, parts), strict=True):
+                scores = modality.numbers(answer.rewards, keep_graph=False)
                 values = modality.place(values, rows, scores)
+                reasons |= {rows[row]: reason for row, reason in answer.failures.items()}
         finally:  # after a failure, or Ctrl-C, the other requests of the batch are not sent again
             stop.set()
             executor.shutdown(cancel_futures=True)
-        return values
+        return Explained(values, reasons) if reasons else values
 
     def __getstate__(self) -> dict[str, Any]:
         """Without connections, locks and what was seen of the servers."""
@@ -127,14 +128,11 @@ class Remote:
         prompts: list[str],
         columns: dict[str, list[Any]],
         stop: threading.Event,
-    ) -> list[float]:
+    ) -> Answer:
         body, kind = wire.encode_request(samples, prompts, columns, self.encoding)
         call = Call("POST", self._path(), body, {**self._headers(), "Content-Type": kind})
         decode = partial(wire.decode_answer, count=len(prompts))
-        answer = self._decoded(decode, call, self.patience, stop)
-        for row, reason in answer.failures.items():
-            logger.warning("reward '%s', prompt %r: %s", self.name, prompts[row], reason)
-        return answer.rewards
+        return self._decoded(decode, call, self.patience, stop)
 
     def _fetch_card(self) -> card.Card:
         call = Call("GET", self._path(), headers=self._headers())

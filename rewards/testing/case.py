@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rewards.errors import RewardError
 from rewards.modality import modality_of
-from rewards.scoring import Batch, Reward
+from rewards.scoring import Batch, Reward, explain
 from rewards.testing.samples import Samples, samples_of
 
 # Several samples of each prompt, not side by side, and in the grammar of the shapes world.
@@ -64,9 +64,11 @@ class Case:
         return self.reward.score(given.samples, given.prompts, given.columns).values.tolist()
 
     def call(self, batch: Batch) -> Any:
-        """What the author's function returns for a copy of the batch; it may raise anything."""
+        """The numbers that the author's function returns for a copy of the batch, whatever they
+        are; it may raise anything.
+        """
         given = fresh(batch)
-        return self.reward.function(given.samples, given.prompts, **given.columns)
+        return explain(self.reward.function(given.samples, given.prompts, **given.columns)).numbers
 
     def alone(self, row: int) -> list[float]:
         """The number of one row, scored alone."""

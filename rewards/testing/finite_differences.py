@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rewards.errors import one_line
-from rewards.scoring import Batch
+from rewards.scoring import Batch, explain
 from rewards.testing.samples.image import smooth
 
 # Pixels move by this much along a direction, from where rounding matters to where curvature does.
@@ -30,7 +30,8 @@ def disagreement(function: Callable[..., Any], batch: Batch) -> str:
     images = 0.3 + 0.4 * smooth(len(batch), generator)
 
     def total(images: Tensor) -> Tensor:
-        return torch.as_tensor(function(images, batch.prompts, **batch.columns)).double().sum()
+        result = explain(function(images, batch.prompts, **batch.columns))
+        return torch.as_tensor(result.numbers).double().sum()
 
     try:
         slope = _gradient(total, images)

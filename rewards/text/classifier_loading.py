@@ -6,7 +6,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rewards.errors import RewardError, did_you_mean
-from rewards.pretrained import load_pretrained
+from rewards.pretrained import load_network, load_pretrained, tokenizer_problem
 
 REWARD = "classifier"
 
@@ -23,18 +23,18 @@ def load_classifier(source: str) -> tuple[Any, Any]:
         RewardError: it cannot be reached, some weights are missing, or the tokenizer does not fit.
     """
     # Code beside the weights is never run.
-    network, loading = load_pretrained(
+    network = load_network(
         AutoModelForSequenceClassification.from_pretrained,
         source,
         reward=REWARD,
-        output_loading_info=True,
         trust_remote_code=False,
     )
     tokenizer = load_pretrained(
         AutoTokenizer.from_pretrained, source, reward=REWARD, trust_remote_code=False
     )
-    _check_weights(loading["missing_keys"], source)
-    _check_tokenizer(network, tokenizer, source)
+    rows = network.get_input_embeddings().num_embeddings
+    if problem := tokenizer_problem(tokenizer, rows, source):
+        raise RewardError(f"reward '{REWARD}': {problem}")
     # Networks that read the last token of a text find it by the one that pads.
     network.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     # Positions are counted from the left, so padding on the right leaves them as they are.
@@ -71,29 +71,6 @@ def token_limit(wanted: int | None, network: Any, tokenizer: Any, source: str) -
         )
     limit = wanted or min(tokenizer.model_max_length, positions)
     return limit if limit < NO_LIMIT else None
-
-
-def _check_weights(missing: set[str], source: str) -> None:
-    """Weights that are missing would be random numbers, with a warning only."""
-    if missing:
-        some = ", ".join(sorted(missing)[:3])
-        raise RewardError(
-            f"reward '{REWARD}': '{source}' has no weights for {some}: it is no trained "
-            "classifier; give one that is"
-        )
-
-
-def _check_tokenizer(network: Any, tokenizer: Any, source: str) -> None:
-    """A tokenizer whose files are missing may load with a few tokens, without an error.
-
-    Equality is not asked for: many networks have rows to spare.
-    """
-    size, rows = len(tokenizer), network.get_input_embeddings().num_embeddings
-    if not rows / 2 < size <= rows:
-        raise RewardError(
-            f"reward '{REWARD}': the network embeds {rows} tokens but the tokenizer of '{source}' "
-            f"has {size}: its files are missing, or it belongs to another model"
-        )
 
 
 def _positions(network: Any) -> int:

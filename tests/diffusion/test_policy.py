@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from ddpo.config import Config, decode_config
+from ddpo.config.reading import decode_config
+from ddpo.config.schema import Config
 from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
 from ddpo.diffusion.schedule import DdimSchedule
 from ddpo.randomness import RowGenerator

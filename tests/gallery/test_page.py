@@ -201,6 +201,19 @@ def test_samples_that_are_damaged_or_unfinished_are_named(tmp_path: Path):
     assert cells[3] == "not there"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"samples": 3}', '{"samples": [{"file": "0000.png"}]}', "[" * 100_000, "9" * 5000, "é"],
+)
+def test_an_index_that_is_none_is_left_out_and_said(text: str, tmp_path: Path):
+    made_up.write_samples(tmp_path, 0, [made_up.sample("a cat")])
+    folder = made_up.write_samples(tmp_path, 5, [made_up.sample("a cat")])
+    (folder / "index.json").write_text(text, encoding="latin-1")
+    shown = _written(tmp_path)
+    assert "samples/000005 was left out: its index.json is unreadable." in shown.text
+    assert len(shown.attributes("img")) == 1
+
+
 def test_a_picture_of_another_prompt_does_not_stand_in_the_row(tmp_path: Path):
     made_up.write_samples(tmp_path, 0, [made_up.sample("a cat")])
     made_up.write_samples(tmp_path, 5, [made_up.sample("a dog")])

@@ -16,7 +16,7 @@ import ddpo.run
 import ddpo.update
 from ddpo.algorithms import Algorithm
 from ddpo.collection import collect, iteration_rows
-from ddpo.config import load_config
+from ddpo.config.reading import load_config
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
 from ddpo.trajectory import Trajectory

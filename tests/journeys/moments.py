@@ -15,9 +15,9 @@ import torch
 from safetensors import SafetensorError
 
 import ddpo.checkpoint
-import ddpo.evaluation
 import ddpo.run
 import ddpo.update
+import rewards.image.png
 from ddpo.__main__ import main
 from ddpo.checkpoint import Checkpoint
 from ddpo.diffusion.policy import DiffusionPolicy
@@ -33,7 +33,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "updating": (DiffusionPolicy, "evaluate"),
     "recording": (MetricsLog, "append"),
     "saving": (ddpo.checkpoint, "save_file"),
-    "picturing": (ddpo.evaluation, "to_image"),
+    "picturing": (rewards.image.png, "encode"),
     "finishing": (DiffusionPolicy, "save_pretrained"),
 }
 """What is called while a run is at it."""

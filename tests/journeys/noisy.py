@@ -45,7 +45,7 @@ class Noisy:
             return values
         if fault == "hang":
             time.sleep(3600)
-        unlucky = torch.tensor([prompt == UNLUCKY for prompt in prompts])
+        unlucky = torch.tensor([fault == "all" or prompt == UNLUCKY for prompt in prompts])
         if fault == "short":
             return values[1:]
         if fault == "raise" and unlucky.any():

@@ -16,6 +16,7 @@ from tests.journeys.journey import Journey, differences
 from tests.journeys.moments import disk_full
 
 Refused = Callable[..., str]
+PIXELS = "{embedding: pixels}"
 
 
 @pytest.fixture
@@ -78,6 +79,8 @@ def test_all_errors_of_a_configuration_at_once(refused: Refused) -> None:
         ("rewards={'tests.journeys.nowhere:reward': 1}", "tests.journeys.nowhere"),
         ("rewards={jpeg_compressibility: {qualty: 3}}", "quality"),
         ("watch=[nothing_known]", "watch: unknown reward 'nothing_known'"),
+        (f"rewards={{diversity: {PIXELS}}}", "algorithm.group_size: 1: diversity compares the"),
+        (f"watch={{diversity: {PIXELS}}}", "samples of a prompt, and needs 2 or more, such as 8"),
         ("train.processes=2", "train.processes: 2 processes were asked for and 1 are running"),
         ("tracker=carrier_pigeon", "tracker: carrier_pigeon"),
         ("tracker=comet_ml", "tracker: comet_ml is not installed; install it, or tracker: none"),
@@ -97,8 +100,19 @@ def test_a_chain_without_noise(refused: Refused) -> None:
 
 
 def test_a_watch_reward_that_is_optimised(refused: Refused) -> None:
-    message = refused("watch=['tests.journeys.noisy:Noisy']", lines=2)
-    assert "watch: tests.journeys.noisy:Noisy is optimised already (rewards)" in message
+    """Whatever it is called: what counts is which reward is made, with which options."""
+    jpeg = "rewards={small: {reward: jpeg_compressibility, quality: 95}}"
+    for watch in ("watch=[jpeg_compressibility]", "watch={jpeg_compressibility: {quality: 95}}"):
+        message = refused(jpeg, watch)
+        assert "watch: 'jpeg_compressibility' is the optimised reward 'small' with the" in message
+    message = refused(jpeg, "watch={small: {reward: jpeg_compressibility, quality: 50}}")
+    assert "watch: 'small' is the name of an optimised reward with other options" in message
+
+
+def test_a_held_out_sample_that_has_no_other_to_be_compared_with(refused: Refused) -> None:
+    groups = ("algorithm.group_size=2", f"watch={{twins: {{reward: diversity, {PIXELS[1:]}}}")
+    message = refused(*groups, "evaluation.samples=1")
+    assert "evaluation.samples: 1: twins compares the samples of a prompt, and needs 2" in message
 
 
 def test_an_empty_prompt_file(refused: Refused, tmp_path: Path) -> None:
@@ -112,7 +126,9 @@ def test_a_model_whose_tokenizer_is_damaged(
     shutil.copytree(tiny_model, tmp_path / "model")
     for file in (tmp_path / "model" / "tokenizer").iterdir():
         file.unlink()
-    assert "policy.model: model" in refused("policy.model=model")
+    message = refused("policy.model=model")
+    assert "policy.model: the network embeds " in message
+    assert "but the tokenizer of 'model' has 2: its files are missing" in message
 
 
 def test_resume_without_a_run(refused: Refused) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from ddpo import sample
 from ddpo.__main__ import main
-from ddpo.config import DiffusionPolicyConfig
+from ddpo.config.schema import DiffusionPolicyConfig
 from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.randomness import RowGenerator

@@ -30,7 +30,7 @@ def stopped(journey: Journey, **fault: str) -> str:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("short", "returned shape [7] for 8 samples"),
+        ("short", "returned shape [3] for 4 samples"),
         ("nan", f"prompt {UNLUCKY!r}: returned nan"),
         ("raise", f"prompt {UNLUCKY!r}: OSError: the server is gone"),
     ],
@@ -38,10 +38,12 @@ def stopped(journey: Journey, **fault: str) -> str:
 def test_a_reward_that_breaks_stops_the_run_and_loses_nothing(
     fault: str, reason: str, uninterrupted: Uninterrupted, tmp_path: Path
 ) -> None:
-    """After the base and one iteration it breaks; mended, the run goes on as if it had not."""
+    """After the base and one iteration of two batches it breaks; mended, the run goes on as if it
+    had not.
+    """
     whole = uninterrupted(1)
     journey = replace(whole, folder=tmp_path, overrides=(SELDOM,))
-    message = stopped(journey, FAULT=fault, FAULT_CALL="3")
+    message = stopped(journey, FAULT=fault, FAULT_CALL="4")
     assert "reward 'noisy'" in message
     assert reason in message
     assert "prompt '" in message
@@ -66,7 +68,7 @@ def test_a_failed_evaluation_keeps_the_iteration(
     uninterrupted: Uninterrupted, tmp_path: Path
 ) -> None:
     journey = replace(uninterrupted(1), folder=tmp_path)
-    message = stopped(journey, FAULT="short", FAULT_CALL="4")
+    message = stopped(journey, FAULT="short", FAULT_CALL="6")
     assert "saved after iteration 2" in message
     journey.finish(resume=True)
     assert [row["iteration"] for row in metrics(journey.run)] == [0, 1, 2, 3]
@@ -106,6 +108,20 @@ def test_a_sample_dropped_in_one_process_counts_in_neither(
 ) -> None:
     journey = trained(tmp_path, config_file, "drop", 2, FAULT="nan", FAULT_CALL="2", FAULT_RANK="1")
     assert metrics(journey.run)[1]["samples_failed"] > 0
+
+
+@pytest.mark.parametrize(("processes", "batch"), [(1, 4), (2, 4), (2, 3)])
+def test_a_failed_sample_is_told_with_its_number_in_the_iteration(
+    processes: int, batch: int, config_file: Path, tmp_path: Path
+) -> None:
+    """The second half of the eight fails: in the second batch, or in the second process."""
+    overrides = (SHORT, f"train.sample_batch_size={batch}", "evaluation.samples=0")
+    failures = "reward_failures={action: drop, limit: 0.5}"
+    journey = Journey(tmp_path, config_file, (*overrides, failures), processes)
+    call, rank = ("2", "0") if processes == 1 else ("1", "1")
+    with journey.start(FAULT="all", FAULT_CALL=call, FAULT_RANK=rank) as started:
+        assert started.wait() == [0] * processes, started.output
+        assert "4 samples could not be scored, such as reward 'noisy', sample 4" in started.output
 
 
 @pytest.mark.parametrize("limit", ["0.1", "0.0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.journey import Journey, differences, metrics
+from tests.support.processes import run_command
 
 SHORT = ("train.iterations=2", "checkpoint.every=9", "evaluation.every=9")
 JPEG = "jpeg_compressibility: 1.0"
@@ -54,6 +56,24 @@ def test_a_reward_of_groups_sees_all_samples_of_a_prompt_on_whichever_process(
             assert row[name] == pytest.approx(other[name], rel=1e-4)
             assert row[name] > 0
     assert "evaluation/diversity" in metrics(alone.run)[0]
+
+
+def test_held_out_samples_share_prompts_where_a_reward_compares_them(
+    config_file: Path, tmp_path: Path
+) -> None:
+    """Four samples of three prompts, but of two where pairs are compared; shared ones are equal."""
+    pairs = (f"rewards={{{JPEG}}}", "algorithm.group_size=2", "evaluation.samples=4")
+    plain = trained(tmp_path / "plain", config_file, pairs)
+    compared = trained(tmp_path / "compared", config_file, (*pairs, f"watch={{{DIVERSE}}}"))
+    circle, square, cat = "a red circle", "a blue square", "a cat"
+    assert [one["prompt"] for one in index(plain, "000000")] == [circle, square, cat, circle]
+    samples = index(compared, "000000")
+    assert [one["prompt"] for one in samples] == [circle, square, circle, square]
+    assert all(one["watch"]["diversity"] > 0 for one in samples)
+    assert [row["evaluation/diversity"] > 0 for row in metrics(compared.run)[::2]] == [True, True]
+    for file in ("0000.png", "0001.png"):
+        one, other = (j.run / "samples" / "000000" / file for j in (plain, compared))
+        assert one.read_bytes() == other.read_bytes()
 
 
 def index(journey: Journey, iteration: str) -> list[dict[str, Any]]:
@@ -110,3 +130,18 @@ def test_a_reward_that_hangs_stops_the_run_with_its_name(config_file: Path, tmp_
         assert "reward 'noisy', sample 0" in started.output
         assert "no answer within 0.5 s (scoring.timeout)" in started.output
         assert "saved after iteration 0" in started.output
+
+
+def test_a_reward_that_hangs_inside_torch_leaves_the_exit_code_alone(
+    config_file: Path, tmp_path: Path
+) -> None:
+    """Its thread still runs when the run is over; only a true command line ends as a program."""
+    overrides = (*SHORT, "scoring.timeout=5", "watch=['tests.journeys.spinning:Spinning']")
+    journey = Journey(tmp_path, config_file, overrides)
+    command = [sys.executable, "-m", "ddpo", "train", config_file, *overrides]
+    with run_command(command, cwd=tmp_path) as started:
+        assert started.wait() == [0], started.output
+        assert "watch rewards failed, such as reward 'spinning', sample 0" in started.output
+        assert "gallery/index.html" in started.output
+    assert [row["iteration"] for row in metrics(journey.run)] == [0, 1, 2]
+    assert metrics(journey.run)[2]["watch/spinning"] == 0

@@ -11,6 +11,7 @@ import textwrap
 import pytest
 import torch
 
+import rewards
 from rewards import registry
 
 TINY_CLIP = {
@@ -46,6 +47,15 @@ def install(tmp_path, monkeypatch):
             sys.modules.pop(path.stem, None)
 
 
+@pytest.fixture(scope="module")
+def jpeg_url():
+    """The URL of a server of `jpeg_compressibility` that takes three samples at once."""
+    from tests.support.reward_server import serving
+
+    with serving(rewards.make("jpeg_compressibility"), max_samples=3) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
     """A folder with a CLIP of random weights in open_clip's own file format."""
@@ -60,6 +70,12 @@ def tiny_clip(tmp_path_factory):
     config = {"model_cfg": TINY_CLIP, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.fixture
+def align(tiny_clip):
+    """The reward `clip_alignment` with it."""
+    return rewards.make("clip_alignment", model=str(tiny_clip))
 
 
 @pytest.fixture

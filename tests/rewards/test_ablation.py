@@ -107,3 +107,19 @@ def test_what_is_no_run_is_one_line_and_exit_code_2(run, tmp_path, capsys):
     assert "is not the configuration of a run" in capsys.readouterr().err
     assert main(["ablate", str(tmp_path / "nowhere")]) == 2
     assert "holds no samples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ("rewards: [a", "it is not YAML: line 1: "),
+        ("a: 1", "it has no section 'rewards'"),
+        ("rewards: {big: 1, other: 1}", "sample 0000.png has no number of the reward 'other'"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_plain_words(config, complaint, run, capsys):
+    (run / "config.yaml").write_text(config)
+    assert main(["ablate", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert (error.count("\n"), "Error" in error) == (1, False)

@@ -120,7 +120,7 @@ def test_the_published_head_is_pinned(tiny_clip, tmp_path, monkeypatch):
     (source, options), declared = asked[0], rewards.definition("aesthetic").weights[1]
     assert source == declared.source
     assert source.endswith("/sac%2Blogos%2Bava1-l14-linearMSE.pth")
-    assert options["sha256"] == declared.sha256
+    assert options["published"] == declared
     assert len(declared.sha256) == 64
 
 
@@ -199,10 +199,14 @@ def test_the_gradient_is_the_slope(tiny_clip, head, images, prompts):
         assert slope == pytest.approx(images.grad[pixel].item(), rel=0.02, abs=1e-5)
 
 
-def test_gradients_flow_only_if_asked(rate, images, prompts):
+def test_gradients_flow_only_if_asked_and_allowed(rate, tiny_clip, head, images, prompts):
     images.requires_grad_()
     assert not rate.definition.differentiable
     assert not rate.function(images, prompts).requires_grad
+    made = rewards.make("aesthetic", model=str(tiny_clip), head=str(head), differentiable=True)
+    assert made.function(images, prompts).requires_grad
+    with torch.no_grad():
+        assert not made.function(images, prompts).requires_grad
     with pytest.raises(RewardError, match="differentiable=True needs offload=False"):
         rewards.make("aesthetic", differentiable=True, offload=True)
 

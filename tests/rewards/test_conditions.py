@@ -1,14 +1,17 @@
 """What surrounds a reward: a cache, a limit of time, a pool of processes."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rewards import RewardError, make, reward
+from rewards import RewardError, make, reward, timed
 from rewards.cache import Cache
 from rewards.cached import Cached, fingerprint
 from rewards.combine import from_spec
@@ -54,6 +57,12 @@ def counting(install):
     import counting_module
 
     return counting_module
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_its_own(monkeypatch):
+    """What a test leaves behind does not matter to those after it."""
+    monkeypatch.setattr(timed, "_left_behind", [])
 
 
 def cached(reward_made, tmp_path, **limit):
@@ -137,6 +146,51 @@ def test_malformed_input_is_answered_as_without_a_cache(counting, tmp_path):
         kept.score(["a", "b"], ["p"], {"reference": ["x", "y"]})
 
 
+def test_a_column_that_is_no_json_is_refused_and_not_taken_for_another(tmp_path):
+    @reward("summed", modality="text", columns=("grid",))
+    def summed(texts, prompts, grid):
+        return [float(np.sum(one)) for one in grid]
+
+    kept = cached(make("summed"), tmp_path)
+    two = [np.zeros(5000), np.zeros(5000)]
+    two[1][2500] = 1.0  # their `repr` is the same
+    with pytest.raises(RewardError, match=r"column 'grid' cannot be a key of the cache: .*ndarray"):
+        kept.score(["a", "a"], ["p", "p"], {"grid": two})
+    scored = kept.score(["a", "a"], ["p", "p"], {"grid": [[0.0, 1.0], [1.0, 1.0]]})
+    assert scored.values.tolist() == [1.0, 2.0]
+
+
+def test_an_option_whose_content_cannot_be_read_is_refused():
+    @reward("with_table", modality="text")
+    def with_table(texts, prompts, *, table: Any):
+        return [float(table[0])] * len(texts)
+
+    with pytest.raises(RewardError, match=r"'with_table' cannot be cached: option 'table' is arr"):
+        fingerprint(make("with_table", table=np.zeros(5000)))
+    one, other = (fingerprint(make("with_table", table=[n])) for n in (0, 1))
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "definition",
+    ["def typed(texts, prompts): ...", "class typed:\n    def __call__(self, texts, prompts): ..."],
+    ids=["function", "class"],
+)
+def test_a_reward_that_is_in_no_file_cannot_be_cached(definition):
+    """As in a notebook: nothing could tell whether it changed."""
+    code = (
+        "import rewards\nfrom rewards.cached import fingerprint\n"
+        f"@rewards.reward('typed', modality='text')\n{definition}\n"
+        "try: fingerprint(rewards.make('typed'))\n"
+        "except rewards.RewardError as error: print(error)"
+    )
+    run = subprocess.run([sys.executable], input=code, capture_output=True, text=True, check=True)
+    assert run.stdout == (
+        "reward 'typed' cannot be cached: no file defines __main__:typed, so that a change of it "
+        "would not be seen; put it into a file, or set scoring.cache to null\n"
+    )
+
+
 def test_a_cache_keeps_its_limit_and_forgets_what_was_used_longest_ago(tmp_path):
     cache = Cache(tmp_path / "numbers", limit=1 << 17)
     keys = [number.to_bytes(32, "big") for number in range(4000)]
@@ -181,6 +235,7 @@ def test_a_reward_that_hangs_costs_its_batch_and_no_more(counting):
     assert [failure.reason for failure in scored.failures] == [
         "no answer within 0.2 s (scoring.timeout)"
     ] * 2
+    assert timed.left_behind()
     assert patient.score(["fine"], ["p"]).values.tolist() == [1.0]
 
 

@@ -8,8 +8,8 @@ from open_clip import factory
 from torch.nn.functional import interpolate, pad
 
 import rewards
-from rewards import RewardError
-from rewards.image.hps import PUBLISHED, WEIGHTS
+from rewards import RewardError, weights
+from rewards.image.hps import WEIGHTS
 from rewards.testing import check_reward
 from tests.support.preference_models import TINY_HPS, tiny_hps
 
@@ -99,8 +99,10 @@ def test_gradients_flow_to_every_image_only_if_asked(make, images, prompts):
         make(differentiable=True, offload=True)
 
 
-def test_the_published_weights_are_pinned(make, checkpoint):
-    assert {WEIGHTS.source: WEIGHTS.sha256} == PUBLISHED
+def test_the_published_weights_are_pinned(make, checkpoint, monkeypatch):
+    monkeypatch.setattr(weights, "hf_hub_download", lambda *_: str(checkpoint))
+    with pytest.raises(RewardError, match=f"checksum [0-9a-f]+, not {WEIGHTS.sha256}"):
+        make(checkpoint=WEIGHTS.source)
     assert len(WEIGHTS.sha256) == 64
     with pytest.raises(RewardError, match="checksum"):
         make(sha256="0" * 64)

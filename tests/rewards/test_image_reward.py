@@ -1,16 +1,15 @@
 """The reference is BLIP and ImageReward's head written down anew, from the published names."""
 
 import pickle
-import shutil
 
 import pytest
 import torch
 from torch.nn.functional import conv2d, gelu, interpolate, layer_norm, linear
 
 import rewards
-from rewards import RewardError
+from rewards import RewardError, weights
 from rewards.image.blip_loading import load_blip_scorer
-from rewards.image.image_reward import PUBLISHED, WEIGHTS
+from rewards.image.image_reward import WEIGHTS
 from rewards.testing import check_reward
 from tests.support.preference_models import (
     BLIP_TEXT,
@@ -224,8 +223,10 @@ def test_making_and_scoring_leave_the_random_numbers_alone(make, images, prompts
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_the_published_weights_are_pinned(make):
-    assert {WEIGHTS.source: WEIGHTS.sha256} == PUBLISHED
+def test_the_published_weights_are_pinned(make, files, monkeypatch):
+    monkeypatch.setattr(weights, "hf_hub_download", lambda *_: str(files[0]))
+    with pytest.raises(RewardError, match=f"checksum [0-9a-f]+, not {WEIGHTS.sha256}"):
+        make(checkpoint=WEIGHTS.source)
     assert len(WEIGHTS.sha256) == 64
     with pytest.raises(RewardError, match="checksum"):
         make(sha256="0" * 64)
@@ -261,9 +262,11 @@ def test_weights_of_another_shape_or_none_are_refused(make, files, tmp_path):
 
 
 def test_a_tokenizer_that_does_not_fit_is_refused(make, tmp_path):
-    bert_tokenizer(tmp_path / "small", ["a"])
-    with pytest.raises(RewardError, match=r"embeds \d+ tokens but the tokenizer of .* has \d+"):
-        make(tokenizer=str(tmp_path / "small"))
-    shutil.rmtree(tmp_path / "small")
+    # transformers makes up one of five tokens, beside BLIP's own two.
+    with pytest.raises(RewardError, match=r"embeds \d+ tokens but the tokenizer of .* has 7:"):
+        make(tokenizer="nobody/nothing")
+    bert_tokenizer(tmp_path / "large", [f"word{i}" for i in range(99)])
+    with pytest.raises(RewardError, match=r"embeds \d+ tokens but the tokenizer of .* has \d+:"):
+        make(tokenizer=str(tmp_path / "large"))
     with pytest.raises(RewardError, match="reward 'image_reward': cannot load"):
-        make(tokenizer=str(tmp_path / "small"))
+        make(tokenizer=str(tmp_path / "absent"))

@@ -161,7 +161,7 @@ def test_missing_weights_are_not_random_ones(make, folder, tmp_path):
     state = load_file(weights)
     del state["visual_projection.weight"]
     save_file(state, weights, metadata={"format": "pt"})
-    with pytest.raises(RewardError, match=r"lack 'visual_projection\.weight'"):
+    with pytest.raises(RewardError, match=r"has no weights for visual_projection\.weight:"):
         make(model=str(tmp_path / "partial"))
 
 

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -41,10 +43,20 @@ def test_it_starts_anew_when_full_and_still_answers(embed):
     assert len(cache(["w", "x", "y", "z"], embed, CPU)) == 4
 
 
-def test_nothing_of_a_batch_is_kept_but_its_rows(embed):
+def test_a_batch_is_pickled_once_and_not_with_each_of_its_rows():
+    cache = PromptCache(batch_size=100)
+    prompts = [str(i) for i in range(100)]
+    cache(prompts, lambda batch: torch.zeros(len(batch), 1000), CPU)
+    numbers = 100 * 1000 * 4  # bytes
+    assert numbers < len(pickle.dumps(cache)) < 2 * numbers
+
+
+def test_what_is_kept_outlives_its_device(embed):
+    """The meta device holds no numbers, so none can come back from it."""
     cache = PromptCache(batch_size=8)
-    cache(["a", "b", "c"], embed, CPU)
-    assert {row.untyped_storage().nbytes() for row in cache._kept.values()} == {8}
+    assert cache(["a b"], embed, torch.device("meta")).is_meta
+    assert cache(["a b"], embed, CPU).tolist() == [[3, 1]]
+    assert embed.batches == [["a b"]]
 
 
 def test_no_graph_is_kept():

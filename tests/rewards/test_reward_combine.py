@@ -123,6 +123,67 @@ def test_a_gate_that_says_nothing_is_refused(value, complaint):
         combine.from_spec({"letters": value})
 
 
+def test_the_order_of_gates_changes_no_total():
+    gates = {"even": {"reward": "letters", "gate": 2, "otherwise": -7}, "fullness": {"gate": 1}}
+    texts, columns = ["a", "aaaa", "aaa"], {"size": [1, 4, 8]}
+    found = {}
+    for names in (["letters", "even", "fullness"], ["fullness", "even", "letters"]):
+        spec = {name: gates.get(name, 1.0) for name in names}
+        found[names[0]] = combine.from_spec(spec)(texts, PROMPTS, columns).total.tolist()
+    # The third is stopped by `fullness` alone, and gets the lowest total, 1, and not -7.
+    assert found == {"letters": [-7.0, 4.0, 1.0], "fullness": [-7.0, 4.0, 1.0]}
+
+
+def test_a_negative_weight_is_no_exponent():
+    made = []
+
+    @reward("costly", modality="text", range=(0.0, 1.0))
+    class Costly:
+        def __init__(self):
+            made.append(1)
+
+        def __call__(self, texts, prompts):
+            return [0.5] * len(texts)
+
+    complaint = r"'costly': weight=-0\.5 is an exponent in a product.*; give 0 or more"
+    with pytest.raises(RewardError, match=complaint):
+        combine.from_spec({"costly": -0.5}, "product")
+    assert made == []  # told before any model is loaded
+    assert combine.from_spec({"costly": -0.5})(["a"], ["p"]).total.tolist() == [-0.25]
+    assert combine.from_spec({"costly": 0}, "product")(["a"], ["p"]).total.tolist() == [1.0]
+
+
+@pytest.fixture
+def optimised():
+    @reward("share", modality="text")
+    def share(texts, prompts):
+        return [0.5] * len(texts)
+
+    few, plain = {"reward": "letters", "minus": 3}, {"reward": "letters"}
+    return specification.parse({"few": few, "plain": plain, "share": {"reward": "fullness"}})
+
+
+@pytest.mark.parametrize(
+    ("watch", "complaint"),
+    [
+        (["letters"], "'letters' is the optimised reward 'plain' with the same options"),
+        ({"letters": {"minus": "0"}}, "'letters' is the optimised reward 'plain' with the same"),
+        ({"letters": {"minus": 3}}, "'letters' is the optimised reward 'few' with the same"),
+        ({"few": {"reward": "letters", "minus": 4}}, "'few' is the name of an optimised reward"),
+        (["share"], "its own, such as share_watched: {reward: share, …}"),
+    ],
+    ids=["default", "default said", "option", "name", "name of another"],
+)
+def test_a_watch_reward_that_is_optimised_is_refused(watch, complaint, optimised):
+    with pytest.raises(RewardError, match=complaint):
+        specification.refuse_overlap(optimised, specification.parse(watch))
+
+
+def test_a_reward_may_be_watched_with_other_options(optimised):
+    watch = specification.parse({"letters": {"minus": 4}})
+    specification.refuse_overlap(optimised, watch)
+
+
 def test_rewards_are_standardised_first_within_the_batch_or_each_prompt():
     spec = {"letters": 1.0, "hundreds": {"reward": "letters", "weight": 2.0, "minus": 100}}
     texts, prompts = ["a", "aaa", "aa", "aaaaaa"], ["p", "p", "q", "q"]

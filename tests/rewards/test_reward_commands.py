@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -154,17 +155,18 @@ def test_score_reads_a_folder_of_a_run_and_lines_of_text(pictures, tmp_path, cap
 
 def test_score_says_which_sample_could_not_be_scored(pictures, capsys):
     assert main(["score", "shapes_accuracy", str(pictures / "a.png"), "--prompt", "a cat"]) == 1
-    assert capsys.readouterr().out == f"nan\t{pictures / 'a.png'}\treturned nan\n"
+    printed = capsys.readouterr().out
+    assert printed == f"nan\t{pictures / 'a.png'}\tthe picture is 8x8 pixels, not 64x64\n"
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (["missing.png"], "missing.png cannot be read: No such file"),
-        (["rows.jsonl"], "rows.jsonl is not a file of lines such as"),
+        (["rows.jsonl"], "rows.jsonl cannot be read: No such file"),
         (["a.png", "quality=900"], "quality='900'"),
         (["a.png", "qualty=9"], "unknown option 'qualty'; did you mean 'quality'?"),
-        (["quality=9"], "no samples in nothing"),
+        (["quality=9"], "no samples: name pictures, a folder, or texts"),
     ],
 )
 def test_score_refuses_in_one_line(words, complaint, pictures, monkeypatch, capsys):
@@ -215,3 +217,106 @@ def test_a_module_that_ends_the_program_is_a_broken_plugin(install, capsys):
     install("ends", "raise SystemExit(3)", {})
     assert main(["show", "ends:x"]) == 2
     assert "SystemExit: 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("words", [["list"], ["show", "bleu"], ["score", "--help"]])
+def test_a_full_disk_is_one_line_and_a_closed_pipe_is_none(words, buffered):
+    command = [sys.executable, "-m", "rewards", *words]
+    environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    options = {"stderr": subprocess.PIPE, "text": True, "env": environment}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, **options)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the output cannot be written: No space left on device")
+    assert done.stderr.count("\n") == 1
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, **options)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["calibrate", "x", "--samples", "0"], "--samples: '0' is not a whole number of 1 or more"),
+        (["calibrate", "x", "--samples", "a"], "--samples: 'a' is not a whole number of 1 or more"),
+        (["serve", "bleu", "--port", "99999"], "--port: '99999' is not a whole number from 0 to"),
+        (["show", "bleu", "x=1"], "unexpected: x=1; see python -m rewards show --help"),
+        (["score", "bleu", "a.txt", "--promt", "x"], "unexpected: --promt; see"),
+        (["lst"], "COMMAND: invalid choice: 'lst' (choose from 'list', "),
+    ],
+)
+def test_arguments_are_refused_in_one_line(words, complaint, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {complaint}")
+    assert error.count("\n") == 1
+
+
+def test_options_of_a_reward_may_stand_after_the_prompt(pictures, capsys):
+    words = ["jpeg_incompressibility", str(pictures / "a.png"), "--prompt", "red", "quality=50"]
+    assert main(["score", *words]) == 0
+    after = capsys.readouterr().out
+    assert main(["score", words[0], "quality=50", *words[1:4]]) == 0
+    assert capsys.readouterr().out == after
+
+
+def test_serve_says_that_an_option_follows_a_name(capsys):
+    assert main(["serve", "quality=5"]) == 2
+    error = capsys.readouterr().err
+    assert error == "error: 'quality=5' is an option: put the name of its reward before it\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["jpeg_compressibility", "a.png", "b.txt"], "scores images, and b.txt:1 is a text"),
+        (["length", "target=1", "b.txt", "a.png"], "scores texts, and a.png is a picture"),
+        (["exact_match", "a.jsonl", "b.txt"], "needs the column 'reference', which b.txt:1 lacks"),
+        (
+            ["jpeg_compressibility", "a.png", "c.png", "gone.png"],
+            "gone.png cannot be read: No such file",
+        ),
+        (["jpeg_compressibility", "cut.png"], "cut.png is damaged, or cut off"),
+        (["shapes_accuracy", "a.png"], "and a.png has none: give it with --prompt"),
+        (["exact_match", "a.jsonl", "x=[1"], "option x='[1' is not YAML: a list is [a, b]"),
+    ],
+)
+def test_nothing_is_printed_before_a_refusal(words, complaint, pictures, monkeypatch, capsys):
+    monkeypatch.chdir(pictures)
+    (pictures / "b.txt").write_text("one\n")
+    (pictures / "a.jsonl").write_text('{"prompt": "p", "text": "a", "reference": "a"}\n')
+    (pictures / "cut.png").write_bytes((pictures / "c.png").read_bytes()[:-30])
+    assert main(["score", *words]) == 2
+    printed, error = capsys.readouterr()
+    assert printed == ""
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("index.json", None, "has no index.json, as a run's samples/<iteration>/ has"),
+        ("index.json", "{", "index.json is not JSON (column 2: Expecting property name"),
+        ("index.json", "[]", 'index.json has no list of "samples"'),
+        ("index.json", '{"samples": [3]}', "sample 1 is not an object in braces"),
+        ("index.json", '{"samples": [{"file": "a.png"}]}', 'sample 1 has no "prompt"'),
+        ("a.jsonl", '{"prompt": "p"}', 'line 1 has no "text"'),
+        ("a.jsonl", '{"prompt": "p", "text": 3}', 'line 1: "text" is 3, which is not a text'),
+        ("a.jsonl", '\n{"prompt": 3}', 'line 2: "prompt" is 3, which is not a text'),
+        ("a.jsonl", '{"prompt":', "line 1 is not JSON (column 11: Expecting value)"),
+    ],
+)
+def test_files_of_samples_are_refused_in_plain_words(file, text, complaint, tmp_path, capsys):
+    if text is not None:
+        (tmp_path / file).write_text(text)
+    named = tmp_path if file == "index.json" else tmp_path / file
+    assert main(["score", "length", "target=1", str(named)]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert (error.count("\n"), "Error" in error) == (1, False)

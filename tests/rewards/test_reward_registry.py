@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import rewards
 from rewards import RewardError, registry, reward
@@ -19,6 +20,7 @@ REDNESS = """
 def test_every_public_name_is_listed():
     assert sorted(rewards.__all__) == [
         "Definition",
+        "Explained",
         "RewardError",
         "UnavailableError",
         "Weights",
@@ -127,6 +129,40 @@ def test_an_option_cannot_be_called_weight():
         @reward("redness", modality="image")
         def redness(images, prompts, *, weight=1.0):
             return images
+
+
+def test_an_option_without_a_type_is_refused():
+    with pytest.raises(RewardError, match=r"'shown' .*option 'flip' has no type.*: annotate it"):
+
+        @reward("shown", modality="text", columns=("style",))
+        def shown(texts, prompts, *, style, size: int = 1, flip=False):
+            return [size] * len(texts)
+
+    with pytest.raises(RewardError, match=r"'held' .*option 'path' has no type"):
+
+        @reward("held", modality="text")
+        class Held:
+            def __init__(self, path, size: int = 1):
+                self.path = path
+
+            def __call__(self, texts, prompts):
+                return [0.0] * len(texts)
+
+
+def test_a_class_whose_instances_cannot_be_called_is_refused():
+    with pytest.raises(RewardError, match=r"'mute' .*cannot be called: give the class a __call__"):
+
+        @reward("mute", modality="text")
+        class Mute:
+            def score(self, texts, prompts):
+                return [0.0] * len(texts)
+
+    @reward("module", modality="image")
+    class Module(torch.nn.Module):  # it inherits its call
+        def forward(self, images, prompts):
+            return images.mean(dim=(1, 2, 3))
+
+    assert rewards.make("module")(torch.ones(1, 3, 2, 2), ["p"]).tolist() == [1.0]
 
 
 def test_a_subclass_is_not_registered_by_its_parent():

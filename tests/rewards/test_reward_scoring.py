@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import rewards
-from rewards import RewardError, UnavailableError, reward
+from rewards import Explained, RewardError, UnavailableError, reward
+from rewards.testing import examine
 
 TEXTS = ["good", "bad", "fine"]
 PROMPTS = ["first prompt", "second prompt", "third prompt"]
@@ -139,6 +140,30 @@ def test_a_number_that_is_not_finite_is_missing_and_reported(value):
     assert math.isnan(scored.values[1].item())
     (failure,) = scored.failures
     assert (failure.row, failure.prompt, failure.reason) == (1, PROMPTS[1], f"returned {value}")
+
+
+def test_a_reward_says_why_it_has_no_number():
+    def choosy(texts, prompts):
+        known = [math.nan if text == "bad" else 1.0 for text in texts]
+        why = {row: f"{text} is spam" for row, text in enumerate(texts) if text == "bad"}
+        return Explained([*known[:-1], math.nan], why)
+
+    scored = made(choosy).score(["good", "bad", "fine"], PROMPTS)
+    assert scored.values[0] == 1.0
+    assert np.isnan(scored.values[1:]).all()
+    reasons = [(failure.row, failure.reason) for failure in scored.failures]
+    assert reasons == [(1, "bad is spam"), (2, "returned nan")]
+
+
+def test_the_conformance_test_reads_numbers_that_come_explained():
+    findings = examine(made(lambda texts, prompts: Explained([1.0] * len(texts), {}), "always"))
+    found = {finding.property: finding.status for finding in findings}
+    assert {found[name] for name in ("call", "dtype", "length", "finite", "empty-batch")} == {"ok"}
+
+
+def test_a_reason_is_not_taken_beside_a_number():
+    with pytest.raises(RewardError, match=r"'fake'.*a reason for row 1, which is not NaN: why"):
+        made(lambda texts, prompts: Explained([1.0] * 3, {1: "why"})).score(TEXTS, PROMPTS)
 
 
 def test_columns_are_passed_if_declared_and_missed_by_name():

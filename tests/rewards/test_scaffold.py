@@ -64,10 +64,28 @@ def test_a_name_of_an_installed_package_is_refused_with_its_package(install, tmp
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "glow").mkdir()
     (tmp_path / "glow" / "glow.py").write_text("mine")
-    with pytest.raises(RewardError, match="is there already: nothing was written"):
+    with pytest.raises(
+        RewardError, match="glow is there already: choose another name, or remove it"
+    ):
         new("glow", tmp_path)
     assert [path.name for path in (tmp_path / "glow").iterdir()] == ["glow.py"]
     assert (tmp_path / "glow" / "glow.py").read_text() == "mine"
+
+
+def test_a_second_time_says_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    new("glow")
+    with pytest.raises(RewardError, match=r"^glow is there already"):
+        new("glow")
+    with pytest.raises(RewardError, match=f"that of a module, {tmp_path / 'glow'}, which"):
+        new("glow", tmp_path / "elsewhere")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RewardError, match="glow cannot be written: Not a directory; choose"):
+        new("glow", tmp_path / "file")
 
 
 def test_without_installing_it_is_found_by_module_and_name(tmp_path, monkeypatch):

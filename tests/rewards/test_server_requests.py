@@ -4,7 +4,6 @@ import base64
 import json
 import pickle
 import socket
-import threading
 import time
 from io import BytesIO
 
@@ -14,16 +13,20 @@ import requests
 import torch
 
 import rewards
-from rewards import RewardError, reward
+from rewards import reward
 from rewards.image import png
 from rewards.remote import intake, npy
-from rewards.remote.server import create_app
-from rewards.remote.serving import serve
-from tests.support.reward_server import free_port, serving
+from tests.support.reward_server import serving
 
 TOKEN = "open-sesame"
+
+
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
 IMAGES = torch.randint(256, (2, 3, 4, 5), generator=torch.Generator().manual_seed(0)) / 255
+
+
 MAX_BYTES = 20_000
 
 
@@ -106,7 +109,11 @@ def test_an_empty_batch_has_no_rewards(url):
 
 
 FINE = npy.encode(IMAGES)
+
+
 JSON = {"Content-Type": "application/json", **HEADERS}
+
+
 BAD = {
     "no token": (401, "token", {"headers": {}, "files": form(FINE)}),
     "wrong token": (401, "token", {"headers": {"Authorization": "Bearer x"}, "files": form(FINE)}),
@@ -231,83 +238,3 @@ def test_a_body_that_does_not_come_is_not_waited_for(url, monkeypatch):
         time.sleep(1)
 
     assert post(url, data=slowly(), headers=JSON).status_code == 408
-
-
-def test_too_many_large_bodies_and_waiting_requests_are_told_to_come_again():
-    entered, leave = threading.Event(), threading.Event()
-
-    def slow(texts, prompts):
-        entered.set()
-        assert leave.wait(10)
-        return [0.0] * len(texts)
-
-    reward("slow", modality="text")(slow)
-    body = {"prompts": ["p"], "texts": ["a"]}
-    with serving(rewards.make("slow"), max_waiting=1, max_bytes=1000) as url:
-        threads = [threading.Thread(target=post, args=(url, "slow"), kwargs={"json": body})]
-        threads[0].start()
-        assert entered.wait(5)
-        threads += [threading.Thread(target=post, args=(url, "slow"), kwargs={"json": body})]
-        threads[1].start()
-        until(lambda: requests.get(f"{url}/health", timeout=5).json(), "waiting", 1)
-        full = post(url, "slow", json=body)
-        assert (full.status_code, full.headers["Retry-After"]) == (429, "1")
-        assert full.json()["error"] == "1 requests wait for reward 'slow'"
-        leave.set()
-        for thread in threads:
-            thread.join(10)
-
-
-def until(health, count, wanted):
-    deadline = time.monotonic() + 5
-    while next(iter(health()["rewards"].values()))[count] != wanted:
-        assert time.monotonic() < deadline, health()
-        time.sleep(0.02)
-
-
-def test_a_client_that_leaves_is_not_scored():
-    entered, leave, scored = threading.Event(), threading.Event(), []
-
-    def slow(texts, prompts):
-        scored.extend(texts)
-        entered.set()
-        assert leave.wait(10)
-        return [0.0] * len(texts)
-
-    reward("slow", modality="text")(slow)
-    with serving(rewards.make("slow"), max_batch=1) as url:
-
-        def ask(text, timeout=10):
-            body = {"prompts": ["p"], "texts": [text]}
-            return requests.post(f"{url}/rewards/slow", json=body, timeout=timeout)
-
-        first = threading.Thread(target=ask, args=("first",))
-        first.start()
-        assert entered.wait(5)
-        with pytest.raises(requests.Timeout):
-            ask("left", timeout=0.3)
-        time.sleep(0.2)
-        leave.set()
-        first.join(10)
-        assert ask("last").status_code == 200
-    assert scored == ["first", "last"]
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", ""])
-def test_nobody_else_is_let_in_without_a_token(host, monkeypatch):
-    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: pytest.fail("is served"))
-    with pytest.raises(RewardError, match="lets others in: give a token"):
-        serve([], host=host)
-
-
-def test_bad_servers_are_refused():
-    one = rewards.make("jpeg_compressibility")
-    with pytest.raises(RewardError, match="'jpeg_compressibility' is served twice"):
-        create_app([one, one], token=None)
-    for token in ("", " ", "gehei\u0301m", "a\nb"):
-        with pytest.raises(RewardError, match="token of the server is empty, or not printable"):
-            create_app([one], token=token)
-    port = free_port()
-    taken = pytest.raises(RewardError, match=f"cannot listen on 127.0.0.1, port {port}")
-    with socket.create_server(("127.0.0.1", port)), taken:
-        serve([one], port=port)

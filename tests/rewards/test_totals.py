@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -47,15 +49,29 @@ def test_the_product_by_hand_and_never_of_a_negative_number():
 
 def test_a_gate_by_hand():
     total, part = np.array([5.0, 2.0, 3.0, np.nan, 1.0]), np.array([0.9, 0.5, 0.4, 0.9, np.nan])
-    held = totals.gated(total, part, threshold=0.5)
+    threshold = np.array([0.5])
+    held = totals.gated(total, part[None], threshold, [None])
     assert held[:3].tolist() == [5.0, 2.0, 1.0]
     assert np.isnan(held[3:]).all()
-    assert totals.gated(total, part, 0.5, otherwise=-9.0)[:3].tolist() == [5.0, 2.0, -9.0]
+    assert totals.gated(total, part[None], threshold, [-9.0])[:3].tolist() == [5.0, 2.0, -9.0]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_several_gates_in_any_order_by_hand(order):
+    """The lowest total is that before any gate: 1, and not what another gate put there."""
+    total = np.array([5.0, 1.0, 3.0, 4.0, 2.0])
+    parts = np.array([[0.0, 1, 1, 0, 1], [1.0, 1, 0, 0, 1], [1.0, 1, 1, 1, np.nan]])
+    otherwise = [-7.0, None, 100.0]
+    rows = list(order)
+    held = totals.gated(total, parts[rows], np.full(3, 0.5), [otherwise[row] for row in rows])
+    assert held[:4].tolist() == [-7.0, 1.0, 1.0, -7.0]
+    assert np.isnan(held[4])
 
 
 def test_a_reward_exactly_at_the_threshold_of_its_gate_passes():
     part = np.array([0.9, 0.8, 1.0], np.float32).astype(np.float64)
-    assert totals.gated(np.array([1.0, 2.0, 3.0]), part, 0.9, -1.0).tolist() == [1.0, -1.0, 3.0]
+    held = totals.gated(np.array([1.0, 2.0, 3.0]), part[None], np.array([0.9]), [-1.0])
+    assert held.tolist() == [1.0, -1.0, 3.0]
 
 
 def test_a_missing_factor_is_missing_whatever_its_weight():

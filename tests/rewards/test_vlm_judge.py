@@ -3,7 +3,6 @@
 import base64
 import http.server
 import json
-import logging
 import math
 import pickle
 import threading
@@ -151,13 +150,14 @@ def test_no_number_is_invented(endpoint, answer, options, complaint):
         ((400, {}, {"error": {"message": "bad picture"}}), "bad picture (status 400)"),
     ],
 )
-def test_a_bad_answer_costs_its_own_sample_only(endpoint, caplog, bad, complaint):
+def test_a_bad_answer_costs_its_own_sample_only(endpoint, bad, complaint):
     endpoint.answer = lambda request, count: bad if "cat" in question_of(request) else chat("7")
-    with caplog.at_level(logging.WARNING):
-        scored = judge(endpoint).score(IMAGES, PROMPTS)
+    scored = judge(endpoint).score(IMAGES, PROMPTS)
     assert scored.values[[0, 2]].tolist() == [7.0, 7.0]
     assert math.isnan(scored.values[1])
-    assert f"prompt 'a cat': {complaint}" in caplog.text
+    (failure,) = scored.failures
+    assert (failure.row, failure.prompt) == (1, "a cat")
+    assert complaint in failure.reason
     assert len(endpoint.requests) == 3
 
 

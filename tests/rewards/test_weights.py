@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from rewards import RewardError, weights
+from rewards.definition import Weights
 from rewards.weights import find_weights, load_state
 
 CONTENT = b"four weights and a bias" * 1000
@@ -109,6 +110,15 @@ def test_a_path_is_itself_and_its_checksum_is_verified_if_given(tmp_path, monkey
     assert "are not a file" in complaint(find, str(tmp_path))
 
 
+def test_the_checksum_of_published_weights_is_known(tmp_path):
+    file, wrong = tmp_path / "head.pth", "1" * 64
+    file.write_bytes(CONTENT)
+    assert find(str(file), published=Weights(str(file), SHA256)) == file
+    assert f"not {wrong}" in complaint(find, str(file), published=Weights(str(file), wrong))
+    assert find(str(file), sha256=SHA256, published=Weights(str(file), wrong)) == file
+    assert find(str(file), published=Weights("another source", wrong)) == file
+
+
 def test_a_file_on_the_hub_is_found_and_verified(tmp_path, monkeypatch):
     file = tmp_path / "head.pth"
     file.write_bytes(CONTENT)
@@ -122,7 +132,16 @@ def test_a_file_on_the_hub_is_found_and_verified(tmp_path, monkeypatch):
 
 
 def test_an_unreachable_hub_is_one_line():
-    assert "cannot be had" in complaint(find, "hf-hub:nobody/nothing/head.pth")
+    message = complaint(find, "hf-hub:nobody/nothing/head.pth")
+    assert "cannot be had (not on this machine, and the hub cannot be reached); give" in message
+
+
+def test_of_a_long_url_a_message_has_the_host_and_the_file(cache):
+    url = f"http://localhost:1/{'long/' * 20}head.pth"
+    message = complaint(find, url, sha256=SHA256)
+    short = "'http://localhost:1/…/head.pth' cannot be downloaded (the server cannot be reached)"
+    assert short in message
+    assert len(message) < 200
 
 
 def test_both_formats_give_the_same_tensors(tmp_path):

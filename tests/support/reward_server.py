@@ -55,6 +55,11 @@ def serving(*made, token=None, **options):
         yield url
 
 
+def remote(url, name, **options):
+    """The reward that asks such a server."""
+    return rewards.make("remote", url=url, name=name, **options)
+
+
 @contextmanager
 def running(app, port):
     """The URL of any web application in a thread of this program."""

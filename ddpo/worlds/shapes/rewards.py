@@ -11,6 +11,7 @@ from rewards import reward
 @reward(
     "shapes_accuracy",
     modality="image",
+    needs_prompt=True,
     range=(0.0, 1.0),
     unit="fraction of captions satisfied",
     deterministic=True,
@@ -20,7 +21,7 @@ class ShapesAccuracy:
     """1 where the picture shows all that the caption states, 0 where it does not.
 
     A prompt outside the grammar of the shapes world, or a picture that is not 64 pixels a side,
-    cannot be judged: its reward is NaN.
+    cannot be judged: its reward is NaN, with the reason.
 
     Args:
         partial: Give the fraction of the caption's statements that hold, in [0, 1], instead.

@@ -1,19 +1,11 @@
-"""The configuration: its schema in code, and one strict call that decodes a YAML file with
-overrides.
-
-Scalars stay text until the schema decodes them by declared type, so `1e-4` is a number where a
-number is declared and `no` is a word where a word is.
-"""
+"""The schema of a run's configuration: every key, with its type, its default and its meaning."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BeforeValidator,
     ConfigDict,
@@ -22,11 +14,8 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     TypeAdapter,
-    ValidationError,
 )
 from pydantic.dataclasses import dataclass
-
-from ddpo.errors import ConfigError
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -102,7 +91,7 @@ class ScoringConfig:
 
     timeout: PositiveFloat | None = 600.0
     """Seconds that a reward may take for a batch before its samples count as failed; null for ever.
-    """
+    A batch is what one sampling pass made, or all samples for a reward that compares them."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes, beside each process of the run, for rewards that compute in Python; 0 for none."""
     overlap: bool | None = None
@@ -229,7 +218,9 @@ class EvaluationConfig:
     every: PositiveInt = 10
     """Iterations between evaluations; the base and the last are always evaluated."""
     samples: Annotated[int, Field(ge=0)] = 16
-    """Samples of an evaluation; 0 for none."""
+    """Samples of an evaluation; 0 for none. With rewards that compare the samples of a prompt,
+    they are of so many prompts as get `algorithm.group_size` samples each.
+    """
     prompts: PromptsConfig | None = None
     """The run's own prompts when omitted."""
 
@@ -288,208 +279,3 @@ class Config:
 
 
 SCHEMA: TypeAdapter[Config] = TypeAdapter(Config)
-
-
-class _TextLoader(yaml.SafeLoader):
-    """YAML whose scalars stay text, but for null: types are the schema's business."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that is given twice, which YAML would settle in silence."""
-        keys = [key.value for key, _ in node.value]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            problem = f"{', '.join(twice)} is given twice"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_TextLoader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
-    """Decode a YAML file with `section.key=value` overrides.
-
-    Args:
-        path: the YAML file.
-        overrides: applied in order, on top of the file; values are YAML (`lora=null`, `watch=[a,
-            b]`).
-
-    Raises:
-        ConfigError: the file cannot be read, or holds errors: all are reported at once, each with
-            the key, the value and the remedy.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(path), ["is not YAML: it is not UTF-8 text"]) from error
-    return parse_config(text, str(path), overrides)
-
-
-def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
-    """Decode the text of a YAML file; `source` is its name in messages.
-
-    Raises:
-        ConfigError: see `load_config`.
-    """
-    try:
-        tree = yaml.load(text, _TextLoader) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(source, [f"is not YAML: {' '.join(str(error).split())}"]) from error
-    if not isinstance(tree, dict):
-        raise ConfigError(source, ["is not a mapping of sections (name:, policy:, train:, …)"])
-    for override in overrides:
-        _apply(tree, override, source)
-    return decode_config(tree, source)
-
-
-def decode_config(tree: Mapping[str, Any], source: str = "configuration") -> Config:
-    """Decode a mapping, as YAML or JSON gives it.
-
-    Raises:
-        ConfigError: see `load_config`.
-    """
-    try:
-        config = SCHEMA.validate_python(dict(tree))
-    except ValidationError as error:
-        problems = [_problem(detail, tree) for detail in error.errors(include_url=False)]
-        raise ConfigError(source, problems) from error
-    if problems := _contradictions(config):
-        raise ConfigError(source, problems)
-    return config
-
-
-def config_tree(config: Config) -> dict[str, Any]:
-    """The resolved configuration as plain JSON types; `decode_config` reads it back to an equal
-    one.
-    """
-    return SCHEMA.dump_python(config, mode="json")
-
-
-def dump_config(config: Config) -> str:
-    """The resolved configuration as YAML."""
-    return yaml.safe_dump(config_tree(config), sort_keys=False, allow_unicode=True)
-
-
-def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Paths at which two configuration trees differ, such as `train.learning_rate`."""
-    paths: list[str] = []
-    for key in sorted(one.keys() | other.keys()):
-        left, right = one.get(key), other.get(key)
-        if isinstance(left, Mapping) and isinstance(right, Mapping):
-            paths += differing_keys(left, right, f"{prefix}{key}.")
-        elif left != right:
-            paths.append(f"{prefix}{key}")
-    return paths
-
-
-def _apply(tree: dict[str, Any], override: str, source: str) -> None:
-    """Set one `section.key=value` in the tree."""
-    path, equals, text = override.partition("=")
-    *sections, key = path.split(".")
-    if not equals or not key or not all(sections):
-        raise ConfigError(source, [f"override {override!r} is not of the form section.key=value"])
-    node = tree
-    for section in sections:
-        node = (
-            node.setdefault(section, {}) if node.get(section) is not None else _renew(node, section)
-        )
-        if not isinstance(node, dict):
-            raise ConfigError(source, [f"override {override!r}: {section} is not a section"])
-    try:
-        node[key] = yaml.load(text, _TextLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(source, [f"override {override!r}: the value is not YAML"]) from error
-
-
-def _renew(node: dict[str, Any], section: str) -> dict[str, Any]:
-    """A fresh section where there was none, or null."""
-    node[section] = {}
-    return node[section]
-
-
-def _problem(detail: Any, tree: Mapping[str, Any]) -> str:
-    """One line for one of pydantic's errors: the path, the bad value, and the remedy."""
-    loc = [str(part) for part in detail["loc"]]
-    if loc[0] in ("algorithm", "watch"):  # unions, whose branch pydantic names as well
-        del loc[1:2]
-    path = ".".join(loc)
-    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _known_keys(loc[:-1], tree)
-        return f"{path}: unknown key{_nearest(loc[-1], known)}"
-    if detail["type"] in ("missing", "missing_argument"):
-        return f"{path}: missing; it has no default"
-    if detail["type"] == "union_tag_not_found":
-        return f"{path}.kind: missing; one of ddpo, ddpo_sf, rwr"
-    if detail["type"] == "union_tag_invalid":
-        return f"{path}.kind: unknown kind {detail['ctx']['tag']!r}; one of ddpo, ddpo_sf, rwr"
-    return f"{path}: {detail['input']!r} is not valid: {detail['msg']}"
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    """A suggestion for a misspelt key."""
-    if close := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
-        return f"; did you mean {close[0]}?"
-    return f"; known here: {', '.join(known)}"
-
-
-def _known_keys(sections: Sequence[str], tree: Mapping[str, Any]) -> list[str]:
-    """The valid keys of a section, found by walking the schema."""
-    schema: Any = Config
-    node: Any = tree
-    for section in sections:
-        node = node.get(section, {}) if isinstance(node, Mapping) else {}
-        schema = _section_type(schema, section, node)
-        if schema is None:
-            return []
-    return [item.name for item in fields(schema)]
-
-
-def _section_type(schema: Any, section: str, node: Any) -> Any:
-    """The dataclass behind a section; a tagged union is resolved by its `kind`."""
-    declared = schema.__pydantic_fields__[section].annotation
-    candidates = [kind for kind in (declared, *get_args(declared)) if is_dataclass(kind)]
-    kind = node.get("kind") if isinstance(node, Mapping) else None
-    for candidate in candidates:
-        tag = getattr(candidate, "__pydantic_fields__", {}).get("kind")
-        if len(candidates) == 1 or tag is None or kind in get_args(tag.annotation):
-            return candidate
-    return candidates[0] if candidates else None
-
-
-def _contradictions(config: Config) -> list[str]:
-    """What each key allows and the configuration as a whole does not."""
-    problems = []
-    for path, prompts in (
-        ("prompts", config.prompts),
-        ("evaluation.prompts", config.evaluation.prompts),
-    ):
-        if prompts is not None and (prompts.set is None) == (prompts.file is None):
-            problems.append(f"{path}: give exactly one of set and file")
-    algorithm = config.algorithm
-    if algorithm.advantages in ("group", "leave_one_out") and algorithm.group_size < 2:
-        problems.append(
-            f"algorithm.group_size: {algorithm.group_size} leaves no other sample to compare with; "
-            f"advantages: {algorithm.advantages} needs 2 or more, such as 8"
-        )
-    if isinstance(algorithm, DdpoConfig) and algorithm.clip_range and algorithm.clip_nats:
-        problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")
-    if algorithm.min_count > algorithm.buffer_size:
-        problems.append(
-            f"algorithm.min_count: {algorithm.min_count} rewards never fit a buffer of "
-            f"{algorithm.buffer_size} (algorithm.buffer_size)"
-        )
-    if algorithm.kl_target is not None and algorithm.kl_coef == 0:
-        problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
-    if config.policy.eta == 0:
-        problems.append(
-            "policy.eta: 0 makes every step deterministic, so there is no action to train"
-        )
-    if both := sorted(set(config.rewards) & set(config.watch)):
-        problems.append(f"watch: {', '.join(both)} is optimised already (rewards), and measured")
-    if config.name in ("", "..") or Path(config.name).name != config.name:
-        problems.append(f"name: {config.name!r} is not a folder name")
-    return problems

@@ -1,0 +1,40 @@
+"""What each key allows and the configuration as a whole does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ddpo.config.schema import Config, DdpoConfig
+
+
+def contradictions(config: Config) -> list[str]:
+    """One line for each contradiction between keys: the path, the value, and the remedy."""
+    problems = []
+    for path, prompts in (
+        ("prompts", config.prompts),
+        ("evaluation.prompts", config.evaluation.prompts),
+    ):
+        if prompts is not None and (prompts.set is None) == (prompts.file is None):
+            problems.append(f"{path}: give exactly one of set and file")
+    algorithm = config.algorithm
+    if algorithm.advantages in ("group", "leave_one_out") and algorithm.group_size < 2:
+        problems.append(
+            f"algorithm.group_size: {algorithm.group_size} leaves no other sample to compare with; "
+            f"advantages: {algorithm.advantages} needs 2 or more, such as 8"
+        )
+    if isinstance(algorithm, DdpoConfig) and algorithm.clip_range and algorithm.clip_nats:
+        problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")
+    if algorithm.min_count > algorithm.buffer_size:
+        problems.append(
+            f"algorithm.min_count: {algorithm.min_count} rewards never fit a buffer of "
+            f"{algorithm.buffer_size} (algorithm.buffer_size)"
+        )
+    if algorithm.kl_target is not None and algorithm.kl_coef == 0:
+        problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
+    if config.policy.eta == 0:
+        problems.append(
+            "policy.eta: 0 makes every step deterministic, so there is no action to train"
+        )
+    if config.name in ("", "..") or Path(config.name).name != config.name:
+        problems.append(f"name: {config.name!r} is not a folder name")
+    return problems
