@@ -51,6 +51,19 @@ def group(
     return (centred / (std + eps)).flatten().to(_floating(rewards))
 
 
+def with_spread(rewards: Rewards, mask: PerSample, *, group_size: int) -> PerSample:
+    """The mask without the groups whose rewards are all the same: they teach nothing (DAPO, Yu et
+    al. 2025, section 3.2).
+
+    Raises:
+        ValueError: B is not a multiple of `group_size`.
+    """
+    values, valid = _grouped(rewards, group_size), _grouped(mask, group_size)
+    highest = torch.where(valid > 0, values, -torch.inf).amax(1, keepdim=True)
+    lowest = torch.where(valid > 0, values, torch.inf).amin(1, keepdim=True)
+    return mask * (highest > lowest).expand_as(values).flatten()
+
+
 def leave_one_out(rewards: Rewards, mask: PerSample, *, group_size: int) -> PerSample:
     """R minus the mean of the *other* samples of its group: unbiased (RLOO, Kool et al. 2019). Not
     standardised.

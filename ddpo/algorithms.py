@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddpo import advantages, objectives
-from ddpo.config.schema import AlgorithmConfig, DdpoConfig, RwrConfig
+from ddpo.config.schema import AlgorithmConfig, DdpoConfig, GrpoConfig, RwrConfig
 from ddpo.trajectory import Evaluation
 
 DEFAULT_CLIP_RANGE = 1e-4
@@ -33,7 +33,7 @@ class ActionLosses:
 
 
 class Algorithm:
-    """DDPO-IS, DDPO-SF or reward-weighted regression over one of four baselines."""
+    """DDPO-IS, DDPO-SF, GRPO or reward-weighted regression over one of four baselines."""
 
     def __init__(self, config: AlgorithmConfig, action_dimensions: int):
         """Resolve the clip range; `action_dimensions` is how many dimensions a log-prob is a mean
@@ -41,7 +41,8 @@ class Algorithm:
         """
         self.kl_coef = config.kl_coef
         self.clip_range: float | None = None
-        if isinstance(config, DdpoConfig):
+        self._guard = isinstance(config, GrpoConfig) and config.guard
+        if isinstance(config, DdpoConfig | GrpoConfig):
             nats = config.clip_nats and config.clip_nats / action_dimensions
             self.clip_range = nats or config.clip_range or DEFAULT_CLIP_RANGE
         self._config = config
@@ -62,13 +63,26 @@ class Algorithm:
         elif config.advantages == "per_prompt":
             result = self._statistics.advantages(prompts, rewards, mask)
         elif config.advantages == "group":
-            result = advantages.group(rewards, mask, group_size=config.group_size)
+            result = advantages.group(
+                rewards,
+                mask,
+                group_size=config.group_size,
+                global_std=config.advantage_std == "batch",
+            )
         else:
             result = advantages.leave_one_out(rewards, mask, group_size=config.group_size)
         result = result.clamp(-config.advantage_clip, config.advantage_clip)
         if isinstance(config, RwrConfig):
             return advantages.exponential_weights(result, mask, temperature=config.temperature)
         return result
+
+    def counted(self, rewards: Float[Tensor, " b"], mask: Float[Tensor, " b"]) -> Tensor:
+        """The mask `[b]` of the samples that are worth an update: under GRPO, not those of a group
+        without spread.
+        """
+        if not isinstance(self._config, GrpoConfig):
+            return mask
+        return advantages.with_spread(rewards, mask, group_size=self._config.group_size)
 
     def losses(
         self,
@@ -79,14 +93,17 @@ class Algorithm:
     ) -> ActionLosses:
         """The objective of some actions, and what is worth measuring about them."""
         log_probs = evaluation.log_probs
-        detached = log_probs.detach()
-        statistics = {"policy/approx_kl": objectives.kl_k2(detached, old_log_probs) * mask}
+        approx_kl = objectives.kl_k2(log_probs.detach(), old_log_probs) * mask
+        statistics = {"policy/approx_kl": approx_kl}
+        if self._guard:
+            log_probs = _guarded(evaluation, old_log_probs, mask)
+            old_log_probs = torch.zeros_like(log_probs)  # its ratio is exp of that alone
         if self.clip_range is None:
             loss = objectives.score_function(log_probs, advantage, mask)
         else:
             clip = {"clip_range": self.clip_range}
             loss = objectives.clipped_surrogate(log_probs, old_log_probs, advantage, mask, **clip)
-            clipped = objectives.clip_fraction(detached, old_log_probs, mask, **clip)
+            clipped = objectives.clip_fraction(log_probs.detach(), old_log_probs, mask, **clip)
             statistics["policy/clip_fraction"] = clipped
         if evaluation.kl is not None:
             loss = loss + self.kl_coef * evaluation.kl * mask
@@ -113,6 +130,15 @@ class Algorithm:
         """Replace them by a `state_dict`."""
         self.kl_coef = state["kl_coef"]
         self._statistics.load_state_dict(state["prompt_statistics"])
+
+
+def _guarded(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Tensor:
+    """GRPO-Guard's log-ratio `[b, a]`, 0 where masked."""
+    shift, scale = evaluation.squared_mean_shift, evaluation.step_scale
+    if shift is None or scale is None:
+        raise TypeError("algorithm.guard compares means of steps, and this policy records none")
+    scale = torch.where(mask > 0, scale, 1.0)
+    return mask * objectives.guarded_log_ratio(evaluation.log_probs, old_log_probs, shift, scale)
 
 
 def on_policy_residual(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Tensor:

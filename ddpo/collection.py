@@ -36,6 +36,7 @@ def collect(
     batch: int,
     each: Callable[[Trajectory], None] = lambda part: None,
     between: Callable[[], None] = lambda: None,
+    heldout: bool = False,
 ) -> Trajectory:
     """Sample the generator's rows, at most `batch` at a time; after each pass, `each` is given its
     samples, and `between` is called.
@@ -44,7 +45,7 @@ def collect(
     for start in range(0, len(generator.rows), batch):
         part = generator[slice(start, start + batch)]
         texts, columns = prompts.rows([prompt for prompt, _ in part.rows])
-        parts.append(replace(policy.sample(texts, part), columns=columns))
+        parts.append(replace(policy.sample(texts, part, heldout=heldout), columns=columns))
         each(parts[-1])
         between()
     return Trajectory.concatenate(parts)

@@ -40,7 +40,12 @@ def evaluate(run: Run) -> Row:
     scoring = run.scorer.begin()
     with run.state.averaged_weights():
         trajectory = collect(
-            run.policy, run.heldout, generator, batch=run.plan.sample_batch, each=scoring.add
+            run.policy,
+            run.heldout,
+            generator,
+            batch=run.plan.sample_batch,
+            each=scoring.add,
+            heldout=True,
         )
     scores = scoring.finish(trajectory, count)
     if scores.failures:

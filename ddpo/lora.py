@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,23 +14,30 @@ from ddpo.config.schema import LoraConfig
 from ddpo.errors import UserError
 
 
-def add_lora(network: Any, config: LoraConfig) -> None:
+def add_lora(network: Any, config: LoraConfig, default_targets: Sequence[str]) -> None:
     """Add trainable adapters to a diffusers model and freeze the rest. Adapters are kept in fp32.
+
+    Args:
+        network: the model.
+        config: rank, alpha and targets.
+        default_targets: layers that get an adapter where the configuration names none.
 
     Raises:
         UserError: no layer bears any of the target names.
     """
+    targets = list(config.target_modules or default_targets)
     adapter = PeftLoraConfig(
         r=config.rank,
         lora_alpha=config.alpha if config.alpha is not None else config.rank,  # pyright: ignore[reportArgumentType]
         init_lora_weights="gaussian",
-        target_modules=list(config.target_modules),
+        target_modules=targets,
     )
     try:
         network.add_adapter(adapter)
     except ValueError as error:
-        names = ", ".join(config.target_modules)
-        raise UserError(f"lora.target_modules: no layer of the model matches {names}") from error
+        raise UserError(
+            f"lora.target_modules: no layer of the model matches {', '.join(targets)}"
+        ) from error
     for parameter in network.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
 from PIL import Image
 
 from ddpo.config.reading import load_config
 from ddpo.config.schema import Config
-from ddpo.diffusion.loading import load_pipeline
+from ddpo.diffusion.chain import DEFAULT_ETA
+from ddpo.diffusion.family import Family
+from ddpo.diffusion.loading import load_family
 from ddpo.errors import UserError
 from ddpo.run_folder import RunFolder
+
+DEFAULT_STEPS = 50
 
 
 def sample(
@@ -37,35 +40,39 @@ def sample(
         prompts: at least one.
         seed: of the first picture.
         num_steps: denoising steps; the run's, or 50.
-        guidance_scale: classifier-free guidance; the run's, or 5.
-        eta: weight of DDIM's noise; the run's, or 1.
+        guidance_scale: as in diffusers; the run's, or the family's.
+        eta: weight of DDIM's noise; the run's, or 1. A flow-matching model's plain solver has none.
 
     Raises:
-        UserError: no model can be loaded, or the run has not finished.
+        UserError: no model can be loaded, the run has not finished, or `eta` is given for a model
+            whose plain solver has no noise.
     """
     path = Path(run_or_model)
     config = load_config(path / "config.yaml") if (path / "config.yaml").exists() else None
-    pipeline = _trained_pipeline(config, path) if config else load_pipeline(str(run_or_model))
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
-    pipeline.set_progress_bar_config(disable=True)
+    family = _trained_family(config, path) if config else load_family(str(run_or_model))
     chain = config.policy if config else None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {
-        "num_inference_steps": num_steps or (chain.num_steps if chain else 50),
-        "guidance_scale": _first(guidance_scale, chain and chain.guidance_scale, 5.0),
-        "eta": _first(eta, chain and chain.eta, 1.0),
+        "num_inference_steps": num_steps or (chain.num_steps if chain else DEFAULT_STEPS),
+        "guidance_scale": _first(
+            guidance_scale, chain and chain.guidance_scale, family.guidance_scale
+        ),
         "height": chain and chain.resolution,
         "width": chain and chain.resolution,
     }
-    pipeline.to(device)
+    if "ddim" in family.samplers:
+        options["eta"] = _first(eta, chain and chain.eta, DEFAULT_ETA["ddim"])
+    elif eta:
+        raise UserError(f"eta: {eta:g}, but plain diffusers has no noise for {run_or_model}")
+    family.to("cuda" if torch.cuda.is_available() else "cpu")
+    make = family.pipeline
     return [
-        pipeline(prompt, generator=torch.Generator().manual_seed(seed + i), **options).images[0]
+        make(prompt, generator=torch.Generator().manual_seed(seed + i), **options).images[0]
         for i, prompt in enumerate(prompts)
     ]
 
 
-def _trained_pipeline(config: Config, path: Path) -> Any:
-    """The pipeline in a run's `final/`, or its base with the LoRA that lies there."""
+def _trained_family(config: Config, path: Path) -> Family:
+    """The model in a run's `final/`, or its base with the LoRA that lies there."""
     final = RunFolder(path).final
     if not final.is_dir():
         raise UserError(
@@ -73,10 +80,10 @@ def _trained_pipeline(config: Config, path: Path) -> Any:
             f"--resume`"
         )
     if config.lora is None:
-        return load_pipeline(str(final))
-    pipeline = load_pipeline(config.policy.model)
-    pipeline.load_lora_weights(final)
-    return pipeline
+        return load_family(str(final))
+    family = load_family(config.policy.model, config.policy.max_sequence_length)
+    family.pipeline.load_lora_weights(final)
+    return family
 
 
 def _first(*values: Any) -> Any:

@@ -86,7 +86,7 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     sampled = time.perf_counter()
     scores = scoring.finish(trajectory)
     scored = time.perf_counter()
-    prompts, advantages, keep = _compare(run, trajectory, scores)
+    prompts, advantages, keep, without_spread = _compare(run, trajectory, scores)
     measured = update_policy(run, trajectory.without_outputs(), advantages, keep)
     updated = time.perf_counter()
     state = run.state
@@ -99,6 +99,7 @@ def iterate(run: Run, stop: StopRequest) -> Row:
         "iteration": state.iteration,
         **_reward_metrics(scores),
         **measured,
+        "samples_without_spread": without_spread,
         "policy/kl_coef": state.algorithm.kl_coef,
         "learning_rate": state.schedule.get_last_lr()[0],
         "time/sample": sampled - start,
@@ -129,8 +130,9 @@ def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
 
 def _compare(
     run: Run, trajectory: Trajectory, scores: Scores
-) -> tuple[list[str], torch.Tensor, torch.Tensor]:
-    """All prompts of the iteration, and the advantages and mask of this process's samples.
+) -> tuple[list[str], torch.Tensor, torch.Tensor, int]:
+    """All prompts of the iteration, the advantages and mask of this process's samples, and how many
+    samples there are, over all processes, in groups without spread.
 
     Advantages are computed over the samples of all processes, on each of them alike.
     """
@@ -141,8 +143,9 @@ def _compare(
         failed = len(scores.failures)
         run.say(f"{failed} samples could not be scored, such as {scores.failures[0]}")
     advantages = run.state.algorithm.advantages(prompts, rewards, keep)
+    counted = run.state.algorithm.counted(rewards, keep)
     mine = run.plan.rows_of(run.accelerator.process_index)
-    return prompts, advantages[mine], keep[mine]
+    return prompts, advantages[mine], counted[mine], int((keep - counted).sum())
 
 
 def _reward_metrics(scores: Scores) -> Row:

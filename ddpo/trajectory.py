@@ -106,12 +106,17 @@ class Evaluation:
             dimensions); None unless asked.
         entropy: `[b, a]` nats, where the policy can tell.
         values: `[b, a]`, where the policy has a critic.
+        squared_mean_shift: `[b, a]`, mean over latent dimensions of (μ − μ_old)², where the policy
+            recorded μ_old.
+        step_scale: `[b, a]`, std of each step of a denoising chain.
     """
 
     log_probs: Float[Tensor, "b a"]
     kl: Float[Tensor, "b a"] | None = None
     entropy: Float[Tensor, "b a"] | None = None
     values: Float[Tensor, "b a"] | None = None
+    squared_mean_shift: Float[Tensor, "b a"] | None = None
+    step_scale: Float[Tensor, "b a"] | None = None
 
 
 @runtime_checkable
@@ -135,8 +140,13 @@ class Policy(Protocol):
         """How many dimensions `log_prob` is a mean over: latent dimensions, or 1 for tokens."""
         ...
 
-    def sample(self, prompts: Sequence[str], generator: RowGenerator) -> Trajectory:
-        """Run the chain once per prompt, without gradients, drawing noise from `generator`."""
+    def sample(
+        self, prompts: Sequence[str], generator: RowGenerator, *, heldout: bool = False
+    ) -> Trajectory:
+        """Run the chain once per prompt, without gradients, drawing noise from `generator`.
+
+        Held-out samples may have a chain of their own.
+        """
         ...
 
     def evaluate(

@@ -36,7 +36,7 @@ class Measured:
         grad_norm: sum over updates of the norm before clipping.
         residual: largest |log-ratio| of the first update, before anything changed.
         updates: how many were made.
-        skipped: how many were not, because their gradient was not finite.
+        skipped: how many were not, because their gradient was of nothing or not finite.
     """
 
     sums: dict[str, Tensor]
@@ -77,8 +77,8 @@ def update_policy(
     for index in range(run.plan.updates):
         rows = torch.arange(index, len(trajectory), run.plan.updates)
         parts = (trajectory[rows], advantages[rows], keep[rows])
-        accumulate_gradients(run, *parts, measured, first=index == 0)
-        _step(run, measured)
+        counted = accumulate_gradients(run, *parts, measured, first=index == 0)
+        _step(run, measured, counted=counted)
     return measured.row(run)
 
 
@@ -90,14 +90,17 @@ def accumulate_gradients(
     measured: Measured,
     *,
     first: bool,
-) -> None:
-    """The gradient of one update, micro-batch by micro-batch; processes average it in the last
-    one.
+) -> bool:
+    """The gradient of one update, micro-batch by micro-batch; processes average it in the last one.
+
+    Returns:
+        Whether any action counted, on any process.
     """
     accelerator, policy, algorithm = run.accelerator, run.policy, run.state.algorithm
     device = trajectory.mask.device
     counted = trajectory.mask * keep.to(device)[:, None]
-    actions = summed(accelerator, counted.sum()).clamp(min=1)
+    total = summed(accelerator, counted.sum())
+    actions = total.clamp(min=1)
     measured.actions = measured.actions + actions
     passes = list(network_passes(run.plan, trajectory))
     for number, (rows, columns) in enumerate(passes):
@@ -116,6 +119,7 @@ def accumulate_gradients(
             measured.residual = torch.maximum(measured.residual, residual)
     if first and not run.residual_checked:
         check_residual(run, largest(run.accelerator, measured.residual))
+    return bool(total > 0)
 
 
 def network_passes(
@@ -146,11 +150,15 @@ def check_residual(run: Run, residual: float) -> None:
         )
 
 
-def _step(run: Run, measured: Measured) -> None:
-    """One optimizer step on the accumulated gradient, unless it is not finite: that would destroy
-    the weights for good. The norm is that of all processes, so they agree.
+def _step(run: Run, measured: Measured, *, counted: bool) -> None:
+    """One optimizer step on the accumulated gradient, unless it is of nothing, or is not finite:
+    that would destroy the weights for good. The norm is that of all processes, so they agree.
     """
     state, scaler = run.state, run.accelerator.scaler
+    if not counted:  # momentum and decay would move the weights all the same
+        measured.skipped += 1
+        state.optimizer.zero_grad(set_to_none=True)
+        return
     norm = run.accelerator.clip_grad_norm_(state.parameters, run.config.train.max_grad_norm)
     assert isinstance(norm, Tensor)
     finite = bool(norm.isfinite())

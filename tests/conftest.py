@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,7 +21,7 @@ install_import_hook(["ddpo", "rewards"], "beartype.beartype")
 import pytest
 import torch
 
-from tests.support.pipelines import tiny_stable_diffusion
+from tests.support.pipelines import PIPELINES, tiny_stable_diffusion
 
 torch.set_num_threads(1)
 
@@ -36,3 +37,16 @@ def tiny_v_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with v-prediction, as SD 2.1."""
     folder = tmp_path_factory.mktemp("models") / "tiny-v"
     return tiny_stable_diffusion(folder, prediction_type="v_prediction")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folders of tiny pipelines by family, each made when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def model(name: str) -> Path:
+        if name not in made:
+            made[name] = PIPELINES[name](tmp_path_factory.mktemp("families") / name)
+        return made[name]
+
+    return model

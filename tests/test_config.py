@@ -53,16 +53,19 @@ tracker: tensorboard
 """
 
 OPTIONS = """
-algorithm algorithm.advantage_clip algorithm.advantages algorithm.buffer_size algorithm.clip_nats
-algorithm.clip_range algorithm.group_size algorithm.kind algorithm.kl_coef algorithm.kl_horizon
-algorithm.kl_target algorithm.min_count algorithm.temperature
+algorithm algorithm.advantage_clip algorithm.advantage_std algorithm.advantages
+algorithm.buffer_size algorithm.clip_nats algorithm.clip_range algorithm.group_size
+algorithm.guard algorithm.kind algorithm.kl_coef algorithm.kl_horizon algorithm.kl_target
+algorithm.min_count algorithm.temperature
 checkpoint checkpoint.every checkpoint.keep
-evaluation evaluation.every evaluation.prompts evaluation.prompts.file evaluation.prompts.set
+evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
+evaluation.prompts evaluation.prompts.file evaluation.prompts.set
 evaluation.samples
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
-policy policy.eta policy.guidance_scale policy.kind policy.model policy.num_steps
-policy.resolution policy.sampler
+policy policy.eta policy.guidance_scale policy.kind policy.max_sequence_length policy.model
+policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
+policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
 prompts prompts.file prompts.set
 combine combine.kind combine.within
 scoring scoring.timeout scoring.workers scoring.overlap scoring.cache scoring.cache_limit
@@ -153,7 +156,7 @@ def test_the_defaults_are_those_of_the_schema(minimal: Path) -> None:
     config = load_config(minimal)
     assert config.algorithm == DdpoConfig()
     assert (config.train.learning_rate, config.train.betas) == (3e-4, (0.9, 0.999))
-    assert (config.policy.num_steps, config.policy.eta, config.seed) == (50, 1.0, 0)
+    assert (config.policy.num_steps, config.policy.eta, config.seed) == (50, None, 0)
     assert (config.lora, config.watch, config.run_folder) == (None, (), Path("runs/a-run"))
 
 
@@ -238,13 +241,16 @@ def test_all_errors_are_reported_at_once() -> None:
         ("evaluation.prompts.fle=x", "unknown key; did you mean file?"),
         ("algorithm.clip_rnge=1", "unknown key; did you mean clip_range?"),
         ("algorithm.kl_cof=1", "unknown key; did you mean kl_coef?"),
-        ("algorithm.kind=grpo", "unknown kind 'grpo'; one of ddpo, ddpo_sf, rwr"),
+        ("algorithm.kind=gpro", "unknown kind 'gpro'; one of ddpo, ddpo_sf, grpo, rwr"),
         ("name=", "None is not valid: Input should be a valid string"),
         ("seed=-1", "'-1' is not valid: Input should be greater than or equal to 0"),
         ("train.iterations=0", "'0' is not valid: Input should be greater than 0"),
         ("train.iterations=", "None is not valid: Input should be a valid integer"),
-        ("policy.eta=1.5", "'1.5' is not valid: Input should be less than or equal to 1"),
-        ("policy.sampler=ddpm", "'ddpm' is not valid: Input should be 'ddim'"),
+        ("policy.eta=-0.5", "'-0.5' is not valid: Input should be greater than or equal to 0"),
+        (
+            "policy.sampler=ddpm",
+            "'ddpm' is not valid: Input should be 'ddim', 'flow_sde', 'cps' or 'dance_sde'",
+        ),
     ],
 )
 def test_an_error_names_the_path_the_value_and_the_remedy(
@@ -277,7 +283,7 @@ def test_a_missing_key_of_a_section_is_named_in_full() -> None:
     with pytest.raises(ConfigError) as caught:
         decode_config({**tree(), "train": {}, "algorithm": {"clip_range": 1}})
     assert caught.value.problems == [
-        "algorithm.kind: missing; one of ddpo, ddpo_sf, rwr",
+        "algorithm.kind: missing; one of ddpo, ddpo_sf, grpo, rwr",
         "train.iterations: missing; it has no default",
         "train.samples_per_iteration: missing; it has no default",
     ]

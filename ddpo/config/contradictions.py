@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.schema import Config, DdpoConfig
+from ddpo.config.schema import Config, DdpoConfig, GrpoConfig
 
 
 def contradictions(config: Config) -> list[str]:
@@ -22,7 +22,8 @@ def contradictions(config: Config) -> list[str]:
             f"algorithm.group_size: {algorithm.group_size} leaves no other sample to compare with; "
             f"advantages: {algorithm.advantages} needs 2 or more, such as 8"
         )
-    if isinstance(algorithm, DdpoConfig) and algorithm.clip_range and algorithm.clip_nats:
+    clipped = isinstance(algorithm, DdpoConfig | GrpoConfig)
+    if clipped and algorithm.clip_range and algorithm.clip_nats:
         problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")
     if algorithm.min_count > algorithm.buffer_size:
         problems.append(

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from ddpo.config.schema import Config
 
+KINDS = "ddpo, ddpo_sf, grpo, rwr"
+
 
 def problem(detail: Any, tree: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors: the path, the bad value, and the remedy."""
@@ -22,9 +24,9 @@ def problem(detail: Any, tree: Mapping[str, Any]) -> str:
     if detail["type"] in ("missing", "missing_argument"):
         return f"{path}: missing; it has no default"
     if detail["type"] == "union_tag_not_found":
-        return f"{path}.kind: missing; one of ddpo, ddpo_sf, rwr"
+        return f"{path}.kind: missing; one of {KINDS}"
     if detail["type"] == "union_tag_invalid":
-        return f"{path}.kind: unknown kind {detail['ctx']['tag']!r}; one of ddpo, ddpo_sf, rwr"
+        return f"{path}.kind: unknown kind {detail['ctx']['tag']!r}; one of {KINDS}"
     return f"{path}: {detail['input']!r} is not valid: {detail['msg']}"
 
 

@@ -23,6 +23,22 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
+class WindowConfig:
+    """The steps that have noise and are trained; the others are the plain solver's."""
+
+    kind: Literal["fixed", "random", "sliding"]
+    """Always the same steps, other ones in each iteration, or moving on from the noisiest."""
+    size: PositiveInt
+    """Steps in it."""
+    start: Annotated[int, Field(ge=0)] = 0
+    """Its first step, counted from 0 among those that can have noise (fixed, sliding)."""
+    every: PositiveInt = 25
+    """Iterations between moves (sliding)."""
+    stride: PositiveInt = 1
+    """Steps of a move (sliding); past the last place it starts over."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class DiffusionPolicyConfig:
     """The denoising chain."""
 
@@ -30,14 +46,22 @@ class DiffusionPolicyConfig:
     """Which chain: `diffusion`."""
     model: str
     """`shapes` (embedded), a folder in diffusers' format, or a hub id."""
-    sampler: Literal["ddim"] = "ddim"
-    """The transition between latents."""
+    sampler: Literal["ddim", "flow_sde", "cps", "dance_sde"] | None = None
+    """The transition between latents; the family's first when omitted: ddim, or flow_sde."""
     num_steps: PositiveInt = 50
     """Denoising steps of a chain."""
-    eta: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Weight of DDIM's noise; at 0 no step is an action."""
-    guidance_scale: NonNegativeFloat = 5.0
-    """Classifier-free guidance, as in diffusers: off at 1 and below."""
+    eta: NonNegativeFloat | None = None
+    """Weight of the sampler's noise; when omitted 1 for ddim, 0.7 for flow_sde and cps, 0.3 for
+    dance_sde. At 0 no step is an action."""
+    guidance_scale: NonNegativeFloat | None = None
+    """As in diffusers: two branches, off at 1 and below, or what FLUX is told; when omitted 5 for
+    U-Nets, 4.5 for SD3, 3.5 for FLUX."""
+    window: WindowConfig | None = None
+    """Train on a window of steps; on all when omitted."""
+    trained_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the steps with noise that are trained, other ones in each iteration (DanceGRPO)."""
+    max_sequence_length: PositiveInt | None = None
+    """Tokens of a prompt that T5 reads (SD3, FLUX); the pipeline's default when omitted."""
     resolution: PositiveInt | None = None
     """Pixels a side; the model's own when omitted."""
 
@@ -50,8 +74,8 @@ class LoraConfig:
     """Rank of each adapter."""
     alpha: PositiveFloat | None = None
     """Adapter scale is alpha/rank; the rank when omitted."""
-    target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
-    """Names of the layers that get one."""
+    target_modules: tuple[str, ...] | None = None
+    """Names of the layers that get one; the family's attention when omitted."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -109,6 +133,8 @@ class _Algorithm:
     advantages: Literal["batch", "per_prompt", "group", "leave_one_out"] = "per_prompt"
     """The baseline: whole batch, running statistics per prompt, or the other samples of a prompt.
     """
+    advantage_std: Literal["group", "batch"] = "group"
+    """Which spread group advantages are divided by: a group with little is magnified by its own."""
     group_size: PositiveInt = 1
     """Samples of each prompt in an iteration."""
     buffer_size: PositiveInt = 32
@@ -130,7 +156,7 @@ class DdpoConfig(_Algorithm):
     """DDPO-IS: clipped importance sampling."""
 
     kind: Literal["ddpo"] = "ddpo"
-    """`ddpo`, `ddpo_sf` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
     clip_range: PositiveFloat | None = None
     """Half-width of the ratio clip; 1e-4 when neither this nor `clip_nats` is given."""
     clip_nats: PositiveFloat | None = None
@@ -138,11 +164,29 @@ class DdpoConfig(_Algorithm):
 
 
 @dataclass(frozen=True, config=STRICT)
+class GrpoConfig(_Algorithm):
+    """GRPO: clipped importance sampling against the other samples of a prompt."""
+
+    kind: Literal["grpo"] = "grpo"
+    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
+    advantages: Literal["group", "leave_one_out"] = "group"
+    """The baseline: the mean of a prompt's samples, or of its other samples."""
+    group_size: PositiveInt = 8
+    """Samples of each prompt in an iteration."""
+    clip_range: PositiveFloat | None = None
+    """Half-width of the ratio clip; 1e-4 when neither this nor `clip_nats` is given."""
+    clip_nats: PositiveFloat | None = None
+    """The same in nats of the whole action: divided by the number of latent dimensions."""
+    guard: bool = False
+    """The ratio of GRPO-Guard, which is unbiased at every step, in place of the plain one."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class DdpoSfConfig(_Algorithm):
     """DDPO-SF: the score function (REINFORCE)."""
 
     kind: Literal["ddpo_sf"] = "ddpo_sf"
-    """`ddpo`, `ddpo_sf` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -150,7 +194,7 @@ class RwrConfig(_Algorithm):
     """Reward-weighted regression on the chain's own actions."""
 
     kind: Literal["rwr"] = "rwr"
-    """`ddpo`, `ddpo_sf` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
     temperature: PositiveFloat = 1.0
     """Weights are exp(advantage/temperature), scaled to mean 1."""
 
@@ -168,7 +212,9 @@ def _weight_or_options(value: Any) -> Any:
 
 
 RewardSpec = Annotated[Any, BeforeValidator(_weight_or_options)]
-AlgorithmConfig = Annotated[DdpoConfig | DdpoSfConfig | RwrConfig, Field(discriminator="kind")]
+AlgorithmConfig = Annotated[
+    DdpoConfig | DdpoSfConfig | GrpoConfig | RwrConfig, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -223,6 +269,12 @@ class EvaluationConfig:
     """
     prompts: PromptsConfig | None = None
     """The run's own prompts when omitted."""
+    num_steps: PositiveInt | None = None
+    """Steps of a held-out chain; the policy's when omitted."""
+    eta: NonNegativeFloat | None = None
+    """Weight of its noise, 0 for the plain solver; the policy's when omitted."""
+    guidance_scale: NonNegativeFloat | None = None
+    """Its guidance; the policy's when omitted."""
 
 
 @dataclass(frozen=True, config=STRICT)

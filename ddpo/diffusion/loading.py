@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -9,27 +10,44 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
-from diffusers import DiffusionPipeline, StableDiffusionPipeline
+from diffusers import (
+    DiffusionPipeline,
+    FluxPipeline,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
 from diffusers.utils import logging as diffusers_logging
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 from transformers.utils import logging as transformers_logging
 
+from ddpo.diffusion.family import Family
+from ddpo.diffusion.flux import Flux
 from ddpo.diffusion.stable_diffusion import StableDiffusion
+from ddpo.diffusion.stable_diffusion_3 import StableDiffusion3
+from ddpo.diffusion.stable_diffusion_xl import StableDiffusionXL
 from ddpo.errors import UserError
 from rewards.pretrained import tokenizer_problem
 
 EMBEDDED_HINT = "model: shapes needs no download"
 PROBE_SECONDS = 5.0
+INDEX = "model_index.json"
 
-FAMILIES: dict[type, type[StableDiffusion]] = {StableDiffusionPipeline: StableDiffusion}
+FAMILIES: dict[type, type[Family]] = {
+    StableDiffusionPipeline: StableDiffusion,
+    StableDiffusionXLPipeline: StableDiffusionXL,
+    StableDiffusion3Pipeline: StableDiffusion3,
+    FluxPipeline: Flux,
+}
 """Pipeline classes that can be trained, and the family that knows how."""
 
 
-def load_family(model: str) -> StableDiffusion:
+def load_family(model: str, max_sequence_length: int | None = None) -> Family:
     """Load a model and wrap it in its family.
 
     Raises:
-        UserError: nothing can be loaded under this name, or no family knows its pipeline.
+        UserError: nothing can be loaded under this name, no family knows its pipeline, or the
+            length of prompts cannot be chosen.
     """
     pipeline = load_pipeline(model)
     family = FAMILIES.get(type(pipeline))
@@ -38,7 +56,12 @@ def load_family(model: str) -> StableDiffusion:
         raise UserError(
             f"policy.model: {model} is a {type(pipeline).__name__}; known families: {known}"
         )
-    return family(pipeline)
+    if max_sequence_length and not family.reads_t5:
+        raise UserError(
+            f"policy.max_sequence_length: {max_sequence_length}, but {model} has no T5; leave the "
+            f"key out"
+        )
+    return family(pipeline, max_sequence_length)
 
 
 def load_pipeline(model: str) -> Any:
@@ -65,16 +88,32 @@ def _from_pretrained(model: str, source: Path | str, **options: Any) -> Any:
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
     try:
-        pipeline = DiffusionPipeline.from_pretrained(source, safety_checker=None, **options)
+        without = dict.fromkeys(_parts_to_leave_out(source, **options))
+        pipeline = DiffusionPipeline.from_pretrained(source, **without, **options)
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"policy.model: {model} cannot be loaded: {reason}") from error
-    if type(pipeline) not in FAMILIES:
-        return pipeline
-    rows = pipeline.text_encoder.config.vocab_size
-    if problem := tokenizer_problem(pipeline.tokenizer, rows, model):
-        raise UserError(f"policy.model: {problem}")
+    if family := FAMILIES.get(type(pipeline)):
+        _check_tokenizers(model, pipeline, family)
     return pipeline
+
+
+def _parts_to_leave_out(source: Path | str, **options: Any) -> list[str]:
+    """The safety checker, and parts that were not saved: diffusers wants both named."""
+    index = Path(source) / INDEX
+    path = index if index.exists() else hf_hub_download(str(source), INDEX, **options)
+    parts = json.loads(Path(path).read_text())
+    return [k for k, kind in parts.items() if k == "safety_checker" or kind == [None, None]]
+
+
+def _check_tokenizers(model: str, pipeline: Any, family: type[Family]) -> None:
+    """Refuse a tokenizer that does not fit its encoder. An encoder may be left out."""
+    for tokenizer, encoder in family.tokenizers:
+        if (network := getattr(pipeline, encoder)) is None:
+            continue
+        rows = network.config.vocab_size
+        if problem := tokenizer_problem(getattr(pipeline, tokenizer), rows, model):
+            raise UserError(f"policy.model: {tokenizer}: {problem}")
 
 
 def _from_hub(model: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,12 +16,13 @@ from jaxtyping import Float, Int
 from peft import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from ddpo.config.schema import Config, DiffusionPolicyConfig
+from ddpo.config.schema import Config, GrpoConfig
+from ddpo.diffusion.chain import Chain, ChainSettings, heldout_chain, training_chain
+from ddpo.diffusion.conditioning import Conditioner
+from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import load_family
-from ddpo.diffusion.schedule import DdimSchedule
-from ddpo.diffusion.stable_diffusion import StableDiffusion
+from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.transitions import Gaussian
-from ddpo.errors import UserError
 from ddpo.lora import adapters_off, add_lora
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Evaluation, Trajectory
@@ -30,62 +32,88 @@ class DiffusionPolicy:
     """A diffusion model as a `Policy`; see there for the contract.
 
     The record of a trajectory is `latents [B, T+1, c, h, w]` fp32: each state and, after it, what
-    was done.
+    was done; and, where asked for, `means [B, T, c, h, w]` of the policy that sampled.
     """
 
     def __init__(
         self,
-        family: StableDiffusion,
-        config: DiffusionPolicyConfig,
+        family: Family,
+        trained: ChainSettings,
+        heldout: ChainSettings,
         *,
+        choice: StepChoice,
         reference: nn.Module | None = None,
         uses_lora: bool = False,
         autocast: torch.dtype | None = None,
+        keep_means: bool = False,
     ):
         """Wrap a family's pipeline.
 
         Args:
             family: the loaded model.
-            config: how its chain is run.
+            trained: how its chain is run.
+            heldout: how the chain of held-out samples is run.
+            choice: which steps have noise, and which are trained.
             reference: a frozen copy of the network, for KL under full fine-tuning.
             uses_lora: whether the network carries adapters; off, they are the reference.
             autocast: dtype that network passes are autocast to.
+            keep_means: record the mean of each step too, for objectives that compare it.
+
+        Raises:
+            UserError: the model's scheduler cannot space the steps, none of them has noise, or the
+                window does not fit.
         """
         self.family = family
         self.network = family.network
         self.network_passes = 0
-        self.schedule = DdimSchedule.from_scheduler(family.scheduler, config.num_steps, config.eta)
-        self._shape = family.latent_shape(config.resolution)
-        self._guidance_scale = config.guidance_scale
+        self._shape = family.latent_shape(trained.resolution)
+        self.trained, self.heldout = (
+            Chain.of(family, settings, self._shape) for settings in (trained, heldout)
+        )
+        self._choice = choice
         self._reference = reference
         self._uses_lora = uses_lora
         self._autocast = autocast
-        self._embeddings: dict[str, Tensor] = {}
+        self._keep_means = keep_means
+        self._conditioner = Conditioner(family)
+        # refuse now what is impossible
+        choice.noisy(self.trained.schedule.mask(), iteration=1, seed=0)
 
     @property
     def action_dimensions(self) -> int:
         """Latent dimensions of one sample."""
-        return self._shape[0] * self._shape[1] * self._shape[2]
+        return math.prod(self._shape)
 
     @torch.no_grad()
-    def sample(self, prompts: Sequence[str], generator: RowGenerator) -> Trajectory:
+    def sample(
+        self, prompts: Sequence[str], generator: RowGenerator, *, heldout: bool = False
+    ) -> Trajectory:
         """Run the chain once per prompt; noise 0 is the initial latents, noise s + 1 that of step
         s.
         """
         device, count = self._device, len(prompts)
+        chain = self.heldout if heldout else self.trained
+        noisy = trained = chain.schedule.mask()
+        if not heldout:
+            when = {"iteration": generator.iteration, "seed": generator.seed}
+            noisy = self._choice.noisy(noisy, **when)
+            trained = self._choice.trained(noisy, **when)
         latents = generator.normal(0, self._shape).to(device)
-        states, log_probs = [latents], []
-        for step in range(len(self.schedule)):
+        states, means, log_probs = [latents], [], []
+        for step in range(len(chain.schedule)):
             steps = torch.full((count,), step)
-            gaussian = self._transition(self.network, latents, steps, prompts)
+            gaussian = self._transition(self.network, chain, latents, steps, noisy[steps], prompts)
             latents = gaussian.sample(generator.normal(step + 1, self._shape))
             states.append(latents)
             log_probs.append(gaussian.log_prob(latents))
+            means += [gaussian.mean] if self._keep_means else []
+        record = {"latents": torch.stack(states, 1)}
+        record |= {"means": torch.stack(means, 1)} if means else {}
         return Trajectory(
             prompts=list(prompts),
             log_probs=torch.stack(log_probs, 1),
-            mask=self.schedule.mask().repeat(count, 1).to(device),
-            record={"latents": torch.stack(states, 1)},
+            mask=trained.repeat(count, 1).to(device),
+            record=record,
             outputs=self.family.decode(latents),
         )
 
@@ -100,11 +128,20 @@ class DiffusionPolicy:
         )
         prompts = [prompt for prompt in trajectory.prompts for _ in range(count)]
         steps = actions.cpu().repeat(rows)
-        gaussian = self._transition(self.network, before, steps, prompts)
-        kl = gaussian.kl(self._reference_transition(before, steps, prompts)) if with_kl else None
+        noisy = trajectory.mask[:, actions.to(trajectory.mask.device)].flatten()
+        asked = (self.trained, before, steps, noisy, prompts)
+        gaussian = self._transition(self.network, *asked)
+        kl = gaussian.kl(self._reference_transition(*asked)) if with_kl else None
+        old_means = trajectory.record.get("means")
+        shift = None
+        if old_means is not None:
+            moved = gaussian.mean - old_means[:, actions.to(old_means.device)].flatten(0, 1)
+            shift = moved.square().flatten(1).mean(1).reshape(rows, count)
         return Evaluation(
             log_probs=gaussian.log_prob(after).reshape(rows, count),
             kl=None if kl is None else kl.reshape(rows, count),
+            squared_mean_shift=shift,
+            step_scale=gaussian.std.reshape(rows, count),
         )
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -133,11 +170,11 @@ class DiffusionPolicy:
         if not self._uses_lora:
             self.family.pipeline.save_pretrained(folder)
             return
-        layers: Any = get_peft_model_state_dict(network)
-        self.family.pipeline_class.save_lora_weights(
+        name = self.family.network_name
+        self.family.pipeline.save_lora_weights(
             folder,
-            unet_lora_layers=layers,
-            **_collate_lora_metadata({"unet": network}),
+            **{f"{name}_lora_layers": get_peft_model_state_dict(network)},
+            **_collate_lora_metadata({name: network}),
         )
 
     @property
@@ -147,47 +184,40 @@ class DiffusionPolicy:
     def _transition(
         self,
         network: nn.Module,
+        chain: Chain,
         latents: Float[Tensor, "b c h w"],
         steps: Int[Tensor, " b"],
+        noisy: Float[Tensor, " b"],
         prompts: Sequence[str],
     ) -> Gaussian:
         """The Gaussian of each row's step; both branches of guidance share one network pass."""
-        inputs, timesteps = latents, self.schedule.timesteps[steps].to(latents.device)
-        conditioning = self._embed(prompts)
-        guided = self._guidance_scale > 1
-        if guided:
+        inputs, timesteps = latents, chain.schedule.timesteps[steps].to(latents.device)
+        if chain.two_branches:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
-            conditioning = torch.cat([self._embed([""]).expand_as(conditioning), conditioning])
+            conditioning = self._conditioner.both_branches(prompts)
+        else:
+            conditioning = self._conditioner.of(prompts)
         dtype = next(network.parameters()).dtype
+        conditioning = {name: values.to(dtype) for name, values in conditioning.items()}
         with self._autocast_context():
             output = self.family.predict(
-                network, inputs.to(dtype), timesteps, conditioning.to(dtype)
+                network, inputs.to(dtype), timesteps, conditioning, chain.guidance_scale
             )
         self.network_passes += len(inputs)
-        if guided:
-            unconditional, conditional = output.to(torch.promote_types(dtype, torch.float32)).chunk(
-                2
-            )
-            output = unconditional + self._guidance_scale * (conditional - unconditional)
-        return self.schedule.transition(latents, output, steps)
+        output = output.to(torch.promote_types(dtype, torch.float32))
+        if chain.two_branches:
+            unconditional, conditional = output.chunk(2)
+            output = unconditional + chain.guidance_scale * (conditional - unconditional)
+        return chain.schedule.transition(latents, output, steps, noisy.to(latents.device))
 
     @torch.no_grad()
-    def _reference_transition(
-        self, latents: Float[Tensor, "b c h w"], steps: Int[Tensor, " b"], prompts: Sequence[str]
-    ) -> Gaussian:
+    def _reference_transition(self, *asked: Any) -> Gaussian:
         """The same step under the reference policy: adapters off, or the frozen copy."""
         if self._reference is not None:
-            return self._transition(self._reference, latents, steps, prompts)
+            return self._transition(self._reference, *asked)
         network = extract_model_from_parallel(self.network)
         with adapters_off(network):
-            return self._transition(network, latents, steps, prompts)
-
-    def _embed(self, prompts: Sequence[str]) -> Float[Tensor, "b tokens width"]:
-        """Embeddings of prompts; each distinct prompt is encoded once in the life of the policy."""
-        missing = [p for p in dict.fromkeys(prompts) if p not in self._embeddings]
-        if missing:
-            self._embeddings.update(zip(missing, self.family.embed(missing), strict=True))
-        return torch.stack([self._embeddings[prompt] for prompt in prompts])
+            return self._transition(network, *asked)
 
     def _autocast_context(self) -> Any:
         if self._autocast is None:
@@ -201,45 +231,29 @@ def build_diffusion_policy(
     """Load the model that a configuration names, and make ready what is trained.
 
     Raises:
-        UserError: the model cannot be loaded, the LoRA targets match nothing, no step of the chain
-            has noise, or latents cannot have the resolution.
+        UserError: the model cannot be loaded or cannot run the chain, the LoRA targets match
+            nothing, or no step of the chain has noise.
     """
-    family = load_family(config.policy.model).to(device)
-    _check_shape(family, config.policy.resolution)
+    family = load_family(config.policy.model, config.policy.max_sequence_length)
+    family.to(device)
+    trained = training_chain(config, family)
+    heldout = heldout_chain(config, family, trained)
     reference = None
     if config.lora is not None:
-        add_lora(family.network, config.lora)
+        add_lora(family.network, config.lora, family.lora_targets)
     else:
         if config.algorithm.kl_coef > 0:
             reference = copy.deepcopy(family.network)
         family.network.requires_grad_(True)
     if config.train.gradient_checkpointing:
-        network: Any = family.network
-        network.enable_gradient_checkpointing()
-    policy = DiffusionPolicy(
+        family.network.enable_gradient_checkpointing()
+    return DiffusionPolicy(
         family,
-        config.policy,
+        trained,
+        heldout,
+        choice=StepChoice(config.policy.window, config.policy.trained_share),
         reference=reference,
         uses_lora=config.lora is not None,
         autocast=autocast,
+        keep_means=isinstance(config.algorithm, GrpoConfig) and config.algorithm.guard,
     )
-    if not policy.schedule.mask().any():
-        raise UserError(
-            f"policy.num_steps: with {config.policy.num_steps} no step of this model's chain has "
-            f"noise, so there is no action to train; take 2 or more"
-        )
-    return policy
-
-
-def _check_shape(family: StableDiffusion, resolution: int | None) -> None:
-    """Refuse a resolution that latents cannot have.
-
-    Raises:
-        UserError: names the nearest one.
-    """
-    unit = family.pixels_per_latent
-    if resolution is not None and resolution % unit:
-        raise UserError(
-            f"policy.resolution: {resolution} is not a multiple of {unit}; the nearest is "
-            f"{max(1, round(resolution / unit)) * unit}"
-        )

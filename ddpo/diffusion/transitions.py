@@ -62,7 +62,7 @@ def ddim(
     alpha: PerRow,
     alpha_next: PerRow,
     *,
-    eta: float,
+    eta: float | PerRow,
     prediction: Prediction,
 ) -> Gaussian:
     """DDIM with noise of weight `eta` in [0, 1] (Song et al. 2021, eq. 12 and 16).
@@ -91,7 +91,7 @@ def flow_sde(
     sigma_next: PerRow,
     *,
     sigma_after_first: float,
-    a: float,
+    a: float | PerRow,
 ) -> Gaussian:
     """Flow-matching SDE of Flow-GRPO (Liu et al. 2025, eq. 9): v = ε − x0, dt = σ' − σ < 0.
 
@@ -108,14 +108,14 @@ def flow_sde(
 
 
 def cps(
-    latents: Latents, velocity: Latents, sigma: PerRow, sigma_next: PerRow, *, a: float
+    latents: Latents, velocity: Latents, sigma: PerRow, sigma_next: PerRow, *, a: float | PerRow
 ) -> Gaussian:
     """Coefficients-preserving sampling (Wang & Yu 2025): the noise level of x' is σ' exactly.
 
     std = σ'·sin(aπ/2); μ = x̂0·(1−σ') + x̂1·√(σ'² − std²), x̂0 = x − σv, x̂1 = x + (1−σ)v.
     """
     x, v, sigma, sigma_next = _at_least_fp32(latents, velocity, sigma, sigma_next)
-    std = sigma_next * math.sin(a * math.pi / 2)
+    std = sigma_next * torch.sin(_weight(a, sigma) * math.pi / 2)
     clean = x - _per_row(sigma, x) * v
     noise = x + _per_row(1 - sigma, x) * v
     kept = (sigma_next.square() - std.square()).clamp(min=0).sqrt()
@@ -123,7 +123,7 @@ def cps(
 
 
 def dance_sde(
-    latents: Latents, velocity: Latents, sigma: PerRow, sigma_next: PerRow, *, eta: float
+    latents: Latents, velocity: Latents, sigma: PerRow, sigma_next: PerRow, *, eta: float | PerRow
 ) -> Gaussian:
     """The SDE of DanceGRPO (Xue et al. 2025): score s = −(x − (1−σ)x̂0)/σ², dσ = σ' − σ.
 
@@ -131,7 +131,7 @@ def dance_sde(
     """
     x, v, sigma, sigma_next = _at_least_fp32(latents, velocity, sigma, sigma_next)
     dt = sigma_next - sigma
-    strength = torch.where(sigma_next > 0, torch.full_like(sigma, eta), 0.0)
+    strength = torch.where(sigma_next > 0, _weight(eta, sigma), 0.0)
     clean = x - _per_row(sigma, x) * v
     score = -(x - _per_row(1 - sigma, x) * clean) / _per_row(sigma.square(), x)
     mean = x + _per_row(dt, x) * v - 0.5 * _per_row(strength.square() * dt, x) * score
@@ -141,6 +141,11 @@ def dance_sde(
 def _per_row(values: Tensor, like: Tensor) -> Tensor:
     """`[B]` reshaped to broadcast over `[B, *latent]`."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _weight(value: float | Tensor, like: Tensor) -> Tensor:
+    """A noise weight, one for all rows or one for each, in the precision of `like`."""
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
 
 
 def _at_least_fp32(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from ddpo.config.reading import decode_config
-from ddpo.config.schema import Config
-from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
-from ddpo.diffusion.schedule import DdimSchedule
+from ddpo.diffusion.ddim_schedule import DdimSchedule
+from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.randomness import RowGenerator
+from tests.support.policies import built, disturb
 
 PROMPTS = ["a red circle", "a dog", "a red circle"]
 ROWS = RowGenerator(seed=0, iteration=1, rows=((0, 0), (1, 0), (0, 1)))
-
-
-def configured(model: Path, lora: bool = True, kl_coef: float = 0.1, **policy: Any) -> Config:
-    chain = {"kind": "diffusion", "model": str(model), "num_steps": 4, "guidance_scale": 3.0}
-    tree: dict[str, Any] = {
-        "name": "run",
-        "policy": chain | policy,
-        "prompts": {"set": "animals"},
-        "rewards": {"jpeg_compressibility": 1},
-        "algorithm": {"kind": "ddpo", "kl_coef": kl_coef},
-        "train": {"iterations": 1, "samples_per_iteration": 4},
-    }
-    return decode_config(tree | ({"lora": {"rank": 2, "alpha": 4}} if lora else {}))
-
-
-def built(model: Path, **options: Any) -> DiffusionPolicy:
-    torch.manual_seed(0)
-    return build_diffusion_policy(configured(model, **options), torch.device("cpu"), None)
-
-
-def disturb(policy: DiffusionPolicy) -> None:
-    """Move what is trained, as an update would."""
-    torch.manual_seed(1)
-    state = policy.trained_state()
-    policy.load_trained_state({k: v + 0.02 * torch.randn_like(v) for k, v in state.items()})
 
 
 @pytest.fixture(params=["tiny_model", "tiny_v_model"])
@@ -122,9 +97,11 @@ def test_guidance_is_one_batched_pass(tiny_model: Path, monkeypatch: pytest.Monk
 
 def test_a_step_without_noise_is_no_action(tiny_model: Path) -> None:
     policy = built(tiny_model)
-    policy.family.scheduler.register_to_config(set_alpha_to_one=True)
-    policy.family.scheduler.final_alpha_cumprod = torch.tensor(1.0)
-    policy.schedule = DdimSchedule.from_scheduler(policy.family.scheduler, 4, 1.0)
+    scheduler = policy.family.pipeline.scheduler
+    scheduler.register_to_config(set_alpha_to_one=True)
+    scheduler.final_alpha_cumprod = torch.tensor(1.0)
+    schedule = DdimSchedule.from_scheduler(scheduler, 4, 1.0)
+    policy.trained = replace(policy.trained, schedule=schedule)
     trajectory = policy.sample(PROMPTS, ROWS)
     assert trajectory.mask.tolist() == [[1, 1, 1, 0]] * 3
     assert trajectory.log_probs.isfinite().all()

@@ -9,7 +9,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from ddpo.diffusion.schedule import DdimSchedule
+from ddpo.diffusion.ddim_schedule import DdimSchedule
 from ddpo.errors import UserError
 
 STABLE_DIFFUSION: dict[str, Any] = {

@@ -127,7 +127,7 @@ def test_a_model_whose_tokenizer_is_damaged(
     for file in (tmp_path / "model" / "tokenizer").iterdir():
         file.unlink()
     message = refused("policy.model=model")
-    assert "policy.model: the network embeds " in message
+    assert "policy.model: tokenizer: the network embeds " in message
     assert "but the tokenizer of 'model' has 2: its files are missing" in message
 
 

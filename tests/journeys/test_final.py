@@ -10,17 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from ddpo import sample
 from ddpo.__main__ import main
-from ddpo.config.schema import DiffusionPolicyConfig
-from ddpo.diffusion.loading import load_family
-from ddpo.diffusion.policy import DiffusionPolicy
-from ddpo.randomness import RowGenerator
 from tests.journeys.conftest import LORA
 from tests.journeys.journey import Journey
 from tests.support.processes import run_command
@@ -133,27 +127,3 @@ def test_an_unfinished_run_is_refused(
     assert message.count("\n") == 1
     assert "has no final/ yet; finish it with `ddpo train" in message
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("model", ["tiny_model", "tiny_v_model"])
-def test_without_noise_the_policy_is_the_pipeline(
-    model: str, request: pytest.FixtureRequest
-) -> None:
-    """With eta = 0, guidance, and the same initial noise."""
-    folder = request.getfixturevalue(model)
-    config = DiffusionPolicyConfig(
-        kind="diffusion", model=str(folder), num_steps=5, eta=0.0, guidance_scale=3.0
-    )
-    policy = DiffusionPolicy(load_family(str(folder)), config)
-    generator = RowGenerator(seed=1, iteration=1, rows=((0, 0), (1, 0)))
-    trajectory = policy.sample(PROMPTS, generator)
-    assert not trajectory.mask.any()
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
-    noise = generator.normal(0, (4, 8, 8))
-    options = {"num_inference_steps": 5, "guidance_scale": 3.0, "output_type": "pt"}
-    images = pipeline(PROMPTS, latents=noise, **options).images
-    assert isinstance(trajectory.outputs, torch.Tensor)
-    torch.testing.assert_close(trajectory.outputs, images, atol=1e-4, rtol=0)
-    others = pipeline(PROMPTS, latents=noise.flip(0), **options).images
-    assert (trajectory.outputs - others).abs().max() > 1e-2

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.support.pipelines import tiny_tokenizer
+from tests.support.model_parts import tiny_tokenizer
 
 # Real heads are 64 wide, and widths and depths differ between image and text.
 BLIP_VISION = {"width": 192, "layers": 2, "hidden": 48, "patch": 8, "image": 32}

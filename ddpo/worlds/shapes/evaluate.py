@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -34,23 +34,22 @@ def full_caption(scene: Scene) -> str:
 
 
 def generate(
-    pipeline: StableDiffusionPipeline,
+    pipeline: Any,
     captions: list[str],
     seed: int = 0,
     steps: int = 20,
     guidance_scale: float = 3.0,
-    eta: float = 1.0,
+    **options: Any,
 ) -> UInt8[np.ndarray, "b 64 64 3"]:
-    """One picture for each caption, 64 at a time."""
+    """One picture for each caption, 64 at a time; `options` go to the pipeline."""
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
-    call: Any = pipeline  # its annotations allow a tuple too
     pictures = [
-        call(
+        pipeline(
             captions[start : start + 64],
             num_inference_steps=steps,
             guidance_scale=guidance_scale,
-            eta=eta,
+            **(options or {"eta": 1.0}),
             generator=generator,
             output_type="np",
         ).images
@@ -65,10 +64,10 @@ def accuracy(pictures: np.ndarray, captions: list[str]) -> float:
     return float(np.mean([matches(picture, caption) for picture, caption in pairs]))
 
 
-def heldout_accuracy(pipeline: StableDiffusionPipeline, count: int, seed: int = 0) -> float:
-    """The part of held-out captions that a pipeline draws right."""
+def heldout_accuracy(pipeline: Any, count: int, seed: int = 0, **options: Any) -> float:
+    """The part of held-out captions that a pipeline draws right; `options` as for `generate`."""
     captions = heldout_captions(count, seed)
-    return accuracy(generate(pipeline, captions, seed), captions)
+    return accuracy(generate(pipeline, captions, seed, **options), captions)
 
 
 def clean_accuracy(count: int, seed: int = 11) -> float:

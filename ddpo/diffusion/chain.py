@@ -1,0 +1,135 @@
+"""How a chain of a family is run: what the configuration leaves open comes from the family, and
+what the model cannot do is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ddpo.config.schema import Config
+from ddpo.diffusion.family import Family
+from ddpo.diffusion.schedule import Schedule
+from ddpo.errors import UserError
+
+DEFAULT_ETA = {"ddim": 1.0, "flow_sde": 0.7, "cps": 0.7, "dance_sde": 0.3}
+"""As published with DDPO, Flow-GRPO, CPS and DanceGRPO."""
+
+LARGEST_ETA = {"ddim": 1.0, "cps": 1.0}
+"""Above this the sampler's own noise level would be exceeded."""
+
+
+@dataclass(frozen=True)
+class ChainSettings:
+    """How a chain is run.
+
+    Attributes:
+        sampler: name of the transition.
+        num_steps: T, 1 or more.
+        eta: weight of the sampler's noise, 0 or more: DDIM's eta, the a of Flow-GRPO and CPS,
+            Dance's η.
+        guidance_scale: as in diffusers.
+        resolution: pixels a side; None for the model's own.
+    """
+
+    sampler: str
+    num_steps: int
+    eta: float
+    guidance_scale: float
+    resolution: int | None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of one family: its steps and its guidance.
+
+    Attributes:
+        schedule: its T steps.
+        guidance_scale: as in diffusers.
+        two_branches: whether the network runs with and without the prompt, and both are combined.
+    """
+
+    schedule: Schedule
+    guidance_scale: float
+    two_branches: bool
+
+    @classmethod
+    def of(cls, family: Family, settings: ChainSettings, shape: tuple[int, int, int]) -> Chain:
+        """The chain of these settings over latents of this shape.
+
+        Raises:
+            UserError: the model's scheduler cannot space the steps.
+        """
+        schedule = family.schedule(settings.sampler, settings.num_steps, settings.eta, shape)
+        guided = family.guidance == "classifier_free" and settings.guidance_scale > 1
+        return cls(schedule, settings.guidance_scale, guided)
+
+
+def training_chain(config: Config, family: Family) -> ChainSettings:
+    """The chain that is trained.
+
+    Raises:
+        UserError: a sampler, a guidance or a resolution that the model does not have, or more noise
+            than the sampler takes.
+    """
+    policy = config.policy
+    _check_resolution(family, policy.resolution)
+    sampler = policy.sampler or family.samplers[0]
+    if sampler not in family.samplers:
+        raise UserError(
+            f"policy.sampler: {sampler} is not for {policy.model}; it has "
+            f"{', '.join(family.samplers)}"
+        )
+    eta = DEFAULT_ETA[sampler] if policy.eta is None else policy.eta
+    scale = family.guidance_scale if policy.guidance_scale is None else policy.guidance_scale
+    chain = ChainSettings(sampler, policy.num_steps, eta, scale, policy.resolution)
+    _check("policy", family, chain)
+    return chain
+
+
+def heldout_chain(config: Config, family: Family, trained: ChainSettings) -> ChainSettings:
+    """The chain of held-out samples: the trained one, but for what `evaluation` says.
+
+    Raises:
+        UserError: see `training_chain`.
+    """
+    given = config.evaluation
+    chain = ChainSettings(
+        trained.sampler,
+        given.num_steps or trained.num_steps,
+        trained.eta if given.eta is None else given.eta,
+        trained.guidance_scale if given.guidance_scale is None else given.guidance_scale,
+        trained.resolution,
+    )
+    _check("evaluation", family, chain)
+    return chain
+
+
+def _check(section: str, family: Family, chain: ChainSettings) -> None:
+    """Refuse noise and guidance that the model does not have."""
+    largest = LARGEST_ETA.get(chain.sampler)
+    if largest is not None and chain.eta > largest:
+        raise UserError(
+            f"{section}.eta: {chain.eta:g} is more than {chain.sampler} takes, at most {largest:g}"
+        )
+    if family.guidance == "none" and chain.guidance_scale > 1:
+        raise UserError(
+            f"{section}.guidance_scale: {chain.guidance_scale:g} for a model that was distilled to "
+            f"do without guidance; leave the key out"
+        )
+
+
+def _check_resolution(family: Family, resolution: int | None) -> None:
+    """Refuse a resolution that latents cannot have, or that the network cannot place."""
+    if resolution is None:
+        return
+    unit, largest = family.resolution_unit, family.largest_resolution
+    if resolution % unit:
+        raise UserError(
+            f"policy.resolution: {resolution} is not a multiple of {unit}; the nearest is "
+            f"{max(1, round(resolution / unit)) * unit}"
+        )
+    if largest is not None and resolution > largest:
+        raise UserError(
+            f"policy.resolution: {resolution} is more than this model has positions for; at most "
+            f"{largest}"
+        )

@@ -1,0 +1,147 @@
+"""What differs between image models: a family says how prompts become conditioning, how its network
+is called, and how its latents are shaped. Everything else is shared.
+
+`docs/adding-a-family.md` says how to add one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+from ddpo.diffusion.schedule import Schedule
+
+DECODE_BATCH = 16
+"""Latents decoded at once: bounds the memory of the autoencoder's activations."""
+
+Conditioning = Mapping[str, Tensor]
+"""What prompts are to the network: tensors `[B, ...]` by names that only the family knows."""
+
+Latents = Float[Tensor, "b c h w"]
+Timesteps = Num[Tensor, " b"]
+
+Guidance = Literal["classifier_free", "embedded", "none"]
+"""Two branches that are combined; a number that the network is told; a model distilled to do
+without."""
+
+
+class Family(ABC):
+    """A diffusers pipeline, seen through what the chain needs of it. Everything in it is frozen.
+
+    Latents are `[B, c, h, w]` in every family: what else a network wants is made inside `predict`.
+    Subclasses are final: they fill in what is abstract, and override nothing.
+
+    Attributes:
+        network_name: the pipeline's part that is trained, `unet` or `transformer`.
+        tokenizers: names of the pipeline's tokenizers, each with that of its text encoder.
+        samplers: transitions that the model can take, the default first.
+        reads_t5: whether a prompt's length can be chosen.
+        lora_targets: layers that get an adapter where the configuration names none.
+    """
+
+    network_name: ClassVar[str]
+    tokenizers: ClassVar[tuple[tuple[str, str], ...]]
+    samplers: ClassVar[tuple[str, ...]]
+    lora_targets: ClassVar[tuple[str, ...]]
+    reads_t5: ClassVar[bool]
+
+    def __init__(self, pipeline: Any, max_sequence_length: int | None = None):
+        """Freeze a loaded pipeline.
+
+        Args:
+            pipeline: of the class that this family is for.
+            max_sequence_length: tokens that T5 reads; the pipeline's default when None.
+        """
+        self.pipeline = pipeline
+        self.encoding = {"max_sequence_length": max_sequence_length} if max_sequence_length else {}
+        pipeline.set_progress_bar_config(disable=True)
+        for part in pipeline.components.values():
+            if isinstance(part, nn.Module):
+                part.requires_grad_(False)
+                part.eval()
+
+    @property
+    @abstractmethod
+    def guidance(self) -> Guidance:
+        """How the model is guided."""
+
+    @property
+    @abstractmethod
+    def guidance_scale(self) -> float:
+        """Scale of guidance where the configuration gives none."""
+
+    @property
+    @abstractmethod
+    def resolution_unit(self) -> int:
+        """Pixels that a resolution must be a multiple of."""
+
+    @property
+    @abstractmethod
+    def largest_resolution(self) -> int | None:
+        """Most pixels a side that the network can place; None where it does not mind."""
+
+    @abstractmethod
+    def latent_shape(self, resolution: int | None) -> tuple[int, int, int]:
+        """Shape of a sample's latents at `resolution` pixels a side; at the model's own if None."""
+
+    @abstractmethod
+    def schedule(
+        self, sampler: str, num_steps: int, eta: float, shape: tuple[int, int, int]
+    ) -> Schedule:
+        """The steps of a chain over latents of this shape.
+
+        Raises:
+            UserError: the model's scheduler cannot space that many.
+        """
+
+    @abstractmethod
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        """Conditioning of prompts, without gradients."""
+
+    @abstractmethod
+    def unconditional(self) -> Conditioning:
+        """Conditioning `[1, ...]` of the branch without a prompt, as the plain pipeline has it."""
+
+    @abstractmethod
+    def predict(
+        self,
+        network: nn.Module,
+        latents: Latents,
+        timesteps: Timesteps,
+        conditioning: Conditioning,
+        guidance_scale: float,
+    ) -> Latents:
+        """One pass of the network, called past no wrapper. The scale is for embedded guidance."""
+
+    @property
+    def network(self) -> Any:
+        """The part that is trained."""
+        return getattr(self.pipeline, self.network_name)
+
+    def to(self, device: torch.device | str) -> None:
+        """Move all parts to a device."""
+        self.pipeline.to(device)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Float[Tensor, "b 3 height width"]:
+        """Images in [0, 1], fp32."""
+        vae = self.pipeline.vae
+        scaled = unscaled(latents, vae.config).to(vae.dtype)
+        parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODE_BATCH)]
+        return (torch.cat(parts).float() / 2 + 0.5).clamp(0, 1)
+
+
+def unscaled(latents: Latents, config: Any) -> Latents:
+    """Latents as the autoencoder knows them: its factor, shift, and mean and std by channel taken
+    off.
+    """
+    spread, mean = (config.get(name) for name in ("latents_std", "latents_mean"))
+    by_channel = [torch.tensor(v).view(1, -1, 1, 1).to(latents) for v in (spread, mean) if v]
+    if len(by_channel) == 2:
+        return latents * by_channel[0] / config.scaling_factor + by_channel[1]
+    return latents / config.scaling_factor + (config.get("shift_factor") or 0.0)
