@@ -1,4 +1,4 @@
-"""The command line: `ddpo train | sample | gallery | config | doctor`."""
+"""The command line: `ddpo train | sample | gallery | export | push | config | doctor`."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ def _parser() -> Parser:
     gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
     gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
+    export = commands.add_parser("export", help="a finished run in another tool's form")
+    export.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+    export.add_argument(
+        "--format",
+        required=True,
+        choices=("kohya", "folded", "merged", "card"),
+        help="a LoRA file for ComfyUI and the like; one under diffusers' names without alpha; a "
+        "pipeline folder; the model card anew",
+    )
+    export.add_argument("--out", type=Path, help="file or folder (default: in RUN/export)")
+    export.set_defaults(command=_export, parser=export, more="")
+
+    push = commands.add_parser("push", help="upload a finished run's final/ to the hub")
+    push.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+    push.add_argument("repository", metavar="REPOSITORY", help="owner/name on the hub")
+    push.add_argument("--private", action="store_true", help="make a new repository private")
+    push.add_argument("--yes", action="store_true", help="do not ask; needed without a terminal")
+    push.set_defaults(command=_push, parser=push, more="")
+
     config = commands.add_parser(
         "config", help="show a configuration, resolved, with the batch arithmetic"
     )
@@ -143,6 +162,38 @@ def _gallery(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise UserError(str(error)) from error
     show(str(written))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ddpo.export.formats import export_run
+
+    show(str(export_run(options.run, options.format, options.out)))
+
+
+def _push(options: argparse.Namespace) -> None:
+    from huggingface_hub import HfApi, constants, get_token
+
+    from ddpo.export.uploading import push_run
+
+    def confirm(plan: str) -> bool:
+        show(plan)
+        if options.yes:
+            return True
+        if not sys.stdin.isatty():
+            raise UserError("there is no terminal to ask on; if that is what you want, add --yes")
+        print("Upload? [y/N] ", end="", flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    address = push_run(
+        options.run,
+        options.repository,
+        HfApi(),
+        private=options.private,
+        logged_in=get_token() is not None,
+        offline=constants.HF_HUB_OFFLINE,
+        confirm=confirm,
+    )
+    show(address)
 
 
 def _config(options: argparse.Namespace) -> None:

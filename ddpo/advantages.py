@@ -37,8 +37,9 @@ def group(
     """(r − group mean)/(std + eps), sample std, of consecutive groups (GRPO, Shao et al. 2024,
     section 4.1.2).
 
-    With `global_std` the divisor is the batch's sample std, so that groups with little spread are
-    not magnified.
+    With `global_std` the divisor is the sample std of the whole batch of r − group mean, so that
+    groups with little spread are not magnified. (Flow-GRPO's own code takes that of the plain
+    rewards, which is larger where prompts differ.)
 
     Raises:
         ValueError: B is not a multiple of `group_size`.

@@ -13,7 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddpo import advantages, objectives
-from ddpo.config.schema import AlgorithmConfig, DdpoConfig, GrpoConfig, RwrConfig
+from ddpo.config.schema import (
+    AlgorithmConfig,
+    AwmConfig,
+    DdpoConfig,
+    GroupConfig,
+    GrpoConfig,
+    NftConfig,
+    RwrConfig,
+)
 from ddpo.trajectory import Evaluation
 
 DEFAULT_CLIP_RANGE = 1e-4
@@ -33,7 +41,9 @@ class ActionLosses:
 
 
 class Algorithm:
-    """DDPO-IS, DDPO-SF, GRPO or reward-weighted regression over one of four baselines."""
+    """DDPO-IS, DDPO-SF, GRPO, reward-weighted regression, AWM or DiffusionNFT over one of four
+    baselines.
+    """
 
     def __init__(self, config: AlgorithmConfig, action_dimensions: int):
         """Resolve the clip range; `action_dimensions` is how many dimensions a log-prob is a mean
@@ -45,6 +55,8 @@ class Algorithm:
         if isinstance(config, DdpoConfig | GrpoConfig):
             nats = config.clip_nats and config.clip_nats / action_dimensions
             self.clip_range = nats or config.clip_range or DEFAULT_CLIP_RANGE
+        elif isinstance(config, AwmConfig):
+            self.clip_range = config.clip_range
         self._config = config
         self._statistics = advantages.PromptStatistics(config.buffer_size, config.min_count)
 
@@ -77,10 +89,10 @@ class Algorithm:
         return result
 
     def counted(self, rewards: Float[Tensor, " b"], mask: Float[Tensor, " b"]) -> Tensor:
-        """The mask `[b]` of the samples that are worth an update: under GRPO, not those of a group
-        without spread.
+        """The mask `[b]` of the samples that are worth an update: where they are compared in
+        groups, not those of a group without spread.
         """
-        if not isinstance(self._config, GrpoConfig):
+        if not isinstance(self._config, GroupConfig):
             return mask
         return advantages.with_spread(rewards, mask, group_size=self._config.group_size)
 
@@ -98,7 +110,9 @@ class Algorithm:
         if self._guard:
             log_probs = _guarded(evaluation, old_log_probs, mask)
             old_log_probs = torch.zeros_like(log_probs)  # its ratio is exp of that alone
-        if self.clip_range is None:
+        if isinstance(self._config, NftConfig):
+            loss = _nft(self._config, evaluation, old_log_probs, advantage, mask)
+        elif self.clip_range is None:
             loss = objectives.score_function(log_probs, advantage, mask)
         else:
             clip = {"clip_range": self.clip_range}
@@ -139,6 +153,29 @@ def _guarded(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Ten
         raise TypeError("algorithm.guard compares means of steps, and this policy records none")
     scale = torch.where(mask > 0, scale, 1.0)
     return mask * objectives.guarded_log_ratio(evaluation.log_probs, old_log_probs, shift, scale)
+
+
+def _nft(
+    config: NftConfig,
+    evaluation: Evaluation,
+    old_log_probs: Tensor,
+    advantage: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """DiffusionNFT's loss `[b, a]`, 0 where masked."""
+    shift, level = evaluation.squared_mean_shift, evaluation.step_scale
+    if shift is None or level is None:
+        raise TypeError("DiffusionNFT compares velocities, and this policy records none")
+    return objectives.diffusion_nft(
+        evaluation.log_probs,
+        old_log_probs,
+        shift,
+        level,
+        advantage,
+        mask,
+        mixing=config.mixing,
+        advantage_clip=config.advantage_clip,
+    )
 
 
 def on_policy_residual(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Tensor:

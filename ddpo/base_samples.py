@@ -53,7 +53,12 @@ def _samples(config: Config, count: int) -> tuple[Any, list[str], dict[str, list
         generator = RowGenerator(config.seed, iteration, tuple(rows))
         left = count - sum(map(len, parts))
         parts.append(
-            collect(policy, prompts, generator[slice(left)], batch=plan.sample_batch).to("cpu")
+            collect(
+                policy,
+                prompts,
+                generator[slice(left)],
+                fitted=lambda sampled: sampled(plan.sample_batch),
+            ).to("cpu")
         )
     trajectory = Trajectory.concatenate(parts)
     return trajectory.outputs, trajectory.prompts, trajectory.columns

@@ -5,7 +5,7 @@ pass.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
@@ -61,6 +61,26 @@ class BatchPlan:
         """Which of an iteration's samples a process makes: a contiguous share."""
         return slice(process * self.samples_per_process, (process + 1) * self.samples_per_process)
 
+    def at_most(self, **sizes: int) -> BatchPlan:
+        """The same with passes of these sizes, where they are smaller."""
+        return replace(self, **{name: min(n, getattr(self, name)) for name, n in sizes.items()})
+
+    def smaller_sampling(self) -> BatchPlan | None:
+        """Half as many samples of a sampling pass; None where there is one."""
+        if self.sample_batch == 1:
+            return None
+        return replace(self, sample_batch=self.sample_batch // 2)
+
+    def smaller_training(self) -> BatchPlan | None:
+        """Half as many samples of a training pass, then half as many actions; None where there is
+        one of each.
+        """
+        if self.micro_batch > 1:
+            return replace(self, micro_batch=self.micro_batch // 2)
+        if self.actions_per_pass > 1:
+            return replace(self, actions_per_pass=self.actions_per_pass // 2)
+        return None
+
     def describe(self) -> str:
         """The arithmetic in three lines."""
         return (
@@ -103,5 +123,5 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
         processes=processes,
         sample_batch=min(train.sample_batch_size, per_update * train.updates_per_iteration),
         micro_batch=min(micro_batch, per_update),
-        actions_per_pass=train.actions_per_pass,
+        actions_per_pass=min(train.actions_per_pass, config.policy.num_steps),
     )

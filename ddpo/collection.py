@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from ddpo.batching import BatchPlan
 from ddpo.config.schema import Config
 from ddpo.prompts import PromptSet
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Policy, Trajectory
+
+Fitted = Callable[[Callable[[int], Trajectory]], Trajectory]
+"""Calls what it is given with a batch size, and with smaller ones until it fits."""
 
 
 def iteration_rows(
@@ -33,19 +37,34 @@ def collect(
     prompts: PromptSet,
     generator: RowGenerator,
     *,
-    batch: int,
+    fitted: Fitted,
     each: Callable[[Trajectory], None] = lambda part: None,
     between: Callable[[], None] = lambda: None,
+    record_on: str | None = None,
     heldout: bool = False,
 ) -> Trajectory:
-    """Sample the generator's rows, at most `batch` at a time; after each pass, `each` is given its
-    samples, and `between` is called.
+    """Sample the generator's rows, as many at a time as fit; after each pass, `each` is given its
+    samples, `between` is called, and they wait for the next with their record on `record_on`.
     """
-    parts = []
-    for start in range(0, len(generator.rows), batch):
-        part = generator[slice(start, start + batch)]
-        texts, columns = prompts.rows([prompt for prompt, _ in part.rows])
-        parts.append(replace(policy.sample(texts, part, heldout=heldout), columns=columns))
-        each(parts[-1])
+    parts, made = [], 0
+    while made < len(generator.rows):
+        part = fitted(partial(_sampled, policy, prompts, generator, made, heldout))
+        parts.append(part.with_record_on(record_on) if record_on else part)
+        made += len(part)
+        each(part)
         between()
     return Trajectory.concatenate(parts)
+
+
+def _sampled(
+    policy: Policy,
+    prompts: PromptSet,
+    generator: RowGenerator,
+    start: int,
+    heldout: bool,
+    batch: int,
+) -> Trajectory:
+    """At most `batch` of the generator's rows, from `start` on."""
+    part = generator[slice(start, start + batch)]
+    texts, columns = prompts.rows([prompt for prompt, _ in part.rows])
+    return replace(policy.sample(texts, part, heldout=heldout), columns=columns)

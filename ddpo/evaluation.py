@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from torch import Tensor
 from ddpo.checkpoint import write_folder
 from ddpo.collection import collect
 from ddpo.distributed import gathered, on_main
+from ddpo.fitting import fit_sampling
 from ddpo.metrics import Row
 from ddpo.randomness import EVALUATION, RowGenerator
 from ddpo.run import Run
@@ -43,7 +45,7 @@ def evaluate(run: Run) -> Row:
             run.policy,
             run.heldout,
             generator,
-            batch=run.plan.sample_batch,
+            fitted=partial(fit_sampling, run),
             each=scoring.add,
             heldout=True,
         )

@@ -17,6 +17,9 @@ Advantages = Float[Tensor, "b #a"]  # one a sample, or one an action
 MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to ± this before the exponential, so that none overflows."""
 
+SMALLEST_ERROR = 1e-5
+"""Root-mean-square errors are divided by no less than this, as published with DiffusionNFT."""
+
 
 def score_function(log_probs: PerAction, advantages: Advantages, mask: PerAction) -> PerAction:
     """REINFORCE: −A·log π (Williams 1992; DDPO-SF, Black et al. 2024, eq. 5).
@@ -64,6 +67,50 @@ def guarded_log_ratio(
         step_scale: s, the std of each step.
     """
     return (log_probs - old_log_probs) * step_scale + squared_mean_shift / (2 * step_scale)
+
+
+def diffusion_nft(
+    log_probs: PerAction,
+    old_log_probs: PerAction,
+    squared_mean_shift: PerAction,
+    noise_level: PerAction,
+    advantages: Advantages,
+    mask: PerAction,
+    *,
+    mixing: float,
+    advantage_clip: float,
+) -> PerAction:
+    """DiffusionNFT (Zheng et al. 2025, arXiv 2509.16117, with its adaptive weights).
+
+    c/β · (q·w⁺‖v⁺ − u‖² + (1−q)·w⁻‖v⁻ − u‖²), where u = ε − x0 is the velocity to match,
+    v⁺ = βv + (1−β)v_old and v⁻ = (1+β)v_old − βv are the implicit policies, and
+    q = clip(A/2c + ½, 0, 1) is how likely the sample is a good one. Both errors follow from three
+    means, with e = v_old − u and d = v − v_old: ‖v± − u‖² = ‖e‖² ± 2β e·d + β²‖d‖².
+
+    w = σ²/sg(σ‖v± − u‖) makes each the error of x0 over its own size, here its root mean square
+    where the paper has the mean absolute error: for Gaussian errors a constant factor of 0.8.
+
+    Args:
+        log_probs: −‖v − u‖², mean over latent dimensions.
+        old_log_probs: the same of the policy that sampled.
+        squared_mean_shift: ‖v − v_old‖², mean over latent dimensions.
+        noise_level: σ, in (0, 1].
+        advantages: A.
+        mask: 1 where an action counts.
+        mixing: β.
+        advantage_clip: c.
+    """
+    along = mixing * (old_log_probs - log_probs - squared_mean_shift)
+    across = mixing**2 * squared_mean_shift - old_log_probs
+    good = (advantages / (2 * advantage_clip) + 0.5).clamp(0, 1)
+    plus, minus = (_relative_error(across + side, noise_level) for side in (along, -along))
+    return advantage_clip / mixing * (good * plus + (1 - good) * minus) * mask
+
+
+def _relative_error(velocity_error: PerAction, noise_level: PerAction) -> PerAction:
+    """Mean squared error of x0 over its root, which is taken as a constant."""
+    error = noise_level.square() * velocity_error
+    return error / error.detach().clamp(min=SMALLEST_ERROR**2).sqrt()
 
 
 def value_loss(

@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers.optimization import get_scheduler
@@ -17,9 +16,10 @@ from ddpo.batching import BatchPlan, plan_batches
 from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from ddpo.config.schema import Config
 from ddpo.config.writing import config_tree
-from ddpo.distributed import die_with_launcher, on_main, start_accelerator
+from ddpo.distributed import die_with_launcher, on_main, prepare_training, start_accelerator
 from ddpo.errors import UserError
 from ddpo.metrics import MetricsLog
+from ddpo.optimizers import build_optimizer
 from ddpo.policies import build_policy
 from ddpo.prompts import PromptSet, load_prompts
 from ddpo.run_folder import RunFolder
@@ -36,7 +36,7 @@ class Run:
 
     config: Config
     accelerator: Accelerator
-    plan: BatchPlan
+    planned: BatchPlan
     prompts: PromptSet
     heldout: PromptSet
     scorer: Scorer
@@ -44,6 +44,11 @@ class Run:
     metrics: MetricsLog
     state: TrainState
     residual_checked: bool = False
+
+    @property
+    def plan(self) -> BatchPlan:
+        """What was planned, with passes as large as were found to fit the memory."""
+        return self.planned.at_most(**self.state.found_sizes)
 
     @property
     def policy(self) -> Policy:
@@ -121,9 +126,7 @@ def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> Tr
     """
     train = config.train
     parameters = [p for p in policy.network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, train.learning_rate, betas=train.betas, weight_decay=train.weight_decay
-    )
+    optimizer = build_optimizer(train, parameters)
     schedule = get_scheduler(
         LR_SCHEDULES[train.lr_schedule],
         optimizer,
@@ -131,7 +134,7 @@ def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> Tr
         num_training_steps=train.iterations * train.updates_per_iteration,
     )
     ema = EMAModel(parameters, decay=train.ema_decay) if train.ema_decay else None
-    policy.network, prepared = accelerator.prepare(policy.network, optimizer)
+    policy.network, prepared = prepare_training(accelerator, policy.network, optimizer)
     algorithm = Algorithm(config.algorithm, policy.action_dimensions)
     return TrainState(policy, prepared, schedule, ema, algorithm, accelerator)
 

@@ -35,7 +35,7 @@ def sample(
     the CPU.
 
     Args:
-        run_or_model: a run folder (its final model, with its chain's settings), or what
+        run_or_model: a run folder (its final model, sampled as its held-out prompts are), or what
             `policy.model` accepts.
         prompts: at least one.
         seed: of the first picture.
@@ -50,17 +50,25 @@ def sample(
     path = Path(run_or_model)
     config = load_config(path / "config.yaml") if (path / "config.yaml").exists() else None
     family = _trained_family(config, path) if config else load_family(str(run_or_model))
-    chain = config.policy if config else None
-    options = {
-        "num_inference_steps": num_steps or (chain.num_steps if chain else DEFAULT_STEPS),
+    heldout, chain = (config.evaluation, config.policy) if config else (None, None)
+    options: dict[str, Any] = {
+        "num_inference_steps": _first(
+            num_steps, heldout and heldout.num_steps, chain and chain.num_steps, DEFAULT_STEPS
+        ),
         "guidance_scale": _first(
-            guidance_scale, chain and chain.guidance_scale, family.guidance_scale
+            guidance_scale,
+            heldout and heldout.guidance_scale,
+            chain and chain.guidance_scale,
+            family.guidance_scale,
         ),
         "height": chain and chain.resolution,
         "width": chain and chain.resolution,
+        **family.encoding,
     }
     if "ddim" in family.samplers:
-        options["eta"] = _first(eta, chain and chain.eta, DEFAULT_ETA["ddim"])
+        options["eta"] = _first(
+            eta, heldout and heldout.eta, chain and chain.eta, DEFAULT_ETA["ddim"]
+        )
     elif eta:
         raise UserError(f"eta: {eta:g}, but plain diffusers has no noise for {run_or_model}")
     family.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,9 +87,10 @@ def _trained_family(config: Config, path: Path) -> Family:
             f"{path} has no {final.name}/ yet; finish it with `ddpo train {path}/config.yaml "
             f"--resume`"
         )
+    length = config.policy.max_sequence_length
     if config.lora is None:
-        return load_family(str(final))
-    family = load_family(config.policy.model, config.policy.max_sequence_length)
+        return load_family(str(final), length)
+    family = load_family(config.policy.model, length)
     family.pipeline.load_lora_weights(final)
     return family
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,8 @@ class TrainState:
         network_passes: samples' worth of passes so far, over all processes, evaluation not counted.
         random_states: this process's, as they were when the last iteration was complete: what came
             after, and was cut off, will be done again.
+        whole: whether nothing has changed since then; if not, this is no state to save.
+        found_sizes: of the plan's passes, where those planned did not fit the memory.
     """
 
     policy: Policy
@@ -42,10 +44,13 @@ class TrainState:
     samples_seen: int = 0
     network_passes: int = 0
     random_states: dict[str, Any] = field(default_factory=lambda: _random_states())
+    whole: bool = True
+    found_sizes: dict[str, int] = field(default_factory=dict)
 
     def mark(self) -> None:
         """Declare that all of the iteration is done: a checkpoint is as of now."""
         self.random_states = _random_states()
+        self.whole = True
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -91,6 +96,7 @@ class TrainState:
                 "scaler": None if scaler is None else scaler.state_dict(),
                 "random_states": random_plain,
                 "processes": self.accelerator.num_processes,
+                "found_sizes": self.found_sizes,
             },
         )
 
@@ -117,31 +123,42 @@ class TrainState:
         self.iteration = state["iteration"]
         self.samples_seen = state["samples_seen"]
         self.network_passes = state["network_passes"]
+        self.found_sizes = dict(state["found_sizes"])
 
 
 def _numbered(tensors: list[Tensor]) -> dict[str, Tensor]:
     return {str(index): tensor for index, tensor in enumerate(tensors)}
 
 
-def _flat_optimizer(state: dict[str, Any]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """An optimizer's tensors as `<parameter>.<name>`, and its groups as plain JSON."""
-    tensors = {
-        f"{index}.{name}": torch.as_tensor(value)
-        for index, values in state["state"].items()
-        for name, value in values.items()
-    }
-    return tensors, state["param_groups"]
+def _flat_optimizer(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimizer's tensors as `<parameter>.<name>`, or `<parameter>.<name>.<part>` where they are
+    nested; and the rest as plain JSON: its groups, and numbers likewise named.
+    """
+    leaves = dict(_leaves(state["state"]))
+    tensors = {name: leaf for name, leaf in leaves.items() if isinstance(leaf, Tensor)}
+    numbers = {name: leaf for name, leaf in leaves.items() if name not in tensors}
+    return tensors, {"groups": state["param_groups"], "numbers": numbers}
 
 
-def _nested_optimizer(
-    tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What a tree of mappings holds, by its path."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _nested_optimizer(tensors: Mapping[str, Tensor], rest: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `_flat_optimizer`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
-    return {"state": state, "param_groups": groups}
+    state: dict[int, dict[str, Any]] = {}
+    for key, leaf in {**tensors, **rest["numbers"]}.items():
+        index, *path, name = key.split(".")
+        branch = state.setdefault(int(index), {})
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[name] = leaf
+    return {"state": state, "param_groups": rest["groups"]}
 
 
 def _random_states() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from ddpo.config.schema import Config
 from ddpo.distributed import on_main, summed
 from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
+from ddpo.export.card import write_card
+from ddpo.export.lora_file import name_base_model
+from ddpo.fitting import fit_sampling
 from ddpo.gallery import write_gallery
 from ddpo.metrics import Row
 from ddpo.progress import progress
@@ -67,6 +71,11 @@ def train(config: Config, *, resume: bool = False) -> Path:
             ) from error
         raise
     except RunError as error:
+        if not run.state.whole:
+            raise RunError(
+                f"{error}\niteration {run.state.iteration + 1} was half done, so nothing was saved "
+                f"beyond the newest checkpoint: {_how_to_resume(run)}"
+            ) from error
         run.save()
         raise RunError(
             f"{error}\nsaved after iteration {run.state.iteration}: {_how_to_resume(run)}"
@@ -122,9 +131,10 @@ def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
         run.policy,
         run.prompts,
         generator,
-        batch=run.plan.sample_batch,
+        fitted=partial(fit_sampling, run),
         each=scoring.add,
         between=lambda: _stop_if_asked(run, stop),
+        record_on="cpu" if run.config.train.trajectories_on == "cpu" else None,
     )
 
 
@@ -142,6 +152,7 @@ def _compare(
     if scores.failures:
         failed = len(scores.failures)
         run.say(f"{failed} samples could not be scored, such as {scores.failures[0]}")
+    run.state.whole = False
     advantages = run.state.algorithm.advantages(prompts, rewards, keep)
     counted = run.state.algorithm.counted(rewards, keep)
     mine = run.plan.rows_of(run.accelerator.process_index)
@@ -196,11 +207,17 @@ def _how_to_resume(run: Run) -> str:
 
 
 def _finish(run: Run) -> None:
-    """Write the model in its home library's format, and the gallery."""
+    """Write the model in its home library's format, its card, and the gallery."""
+
+    def save(folder: Path) -> None:
+        run.policy.save_pretrained(folder)
+        if run.config.lora is not None:
+            name_base_model(folder, run.config.policy.model)
 
     def write() -> None:
         with run.state.averaged_weights():
-            write_folder(run.folder.final, run.policy.save_pretrained)
+            write_folder(run.folder.final, save)
+        write_card(run.folder.final, run.folder.path, run.config)
         write_gallery(run.folder.path)
 
     on_main(run.accelerator, write)

@@ -76,6 +76,11 @@ class Trajectory:
             outputs=self.outputs.to(device) if isinstance(self.outputs, Tensor) else self.outputs,
         )
 
+    def with_record_on(self, device: torch.device | str) -> Trajectory:
+        """The same chains with their record, and nothing else, on `device`."""
+        record = {name: tensor.to(device) for name, tensor in self.record.items()}
+        return replace(self, record=record)
+
     def without_outputs(self) -> Trajectory:
         """The same chains, their outputs let go: after scoring nothing needs them."""
         return replace(self, outputs=None)
@@ -107,8 +112,8 @@ class Evaluation:
         entropy: `[b, a]` nats, where the policy can tell.
         values: `[b, a]`, where the policy has a critic.
         squared_mean_shift: `[b, a]`, mean over latent dimensions of (μ − μ_old)², where the policy
-            recorded μ_old.
-        step_scale: `[b, a]`, std of each step of a denoising chain.
+            recorded μ_old: the mean of a step, or the velocity at a noise level.
+        step_scale: `[b, a]`, std of each step of a denoising chain, or the noise level.
     """
 
     log_probs: Float[Tensor, "b a"]
@@ -124,16 +129,29 @@ class Policy(Protocol):
     """A generative model whose chain is a Markov decision process.
 
     On-policy and before any update, `evaluate` returns the `log_probs` that `sample` stored.
-
-    Attributes:
-        network: what is trained. The loop replaces it by its distributed wrapper, and every pass
-            goes through it.
-        network_passes: how many samples' worth of forward passes of the network were made so far,
-            on this process.
     """
 
-    network: nn.Module
-    network_passes: int
+    @property
+    def network(self) -> nn.Module:
+        """What is trained. Every pass goes through it."""
+        ...
+
+    @network.setter
+    def network(self, network: nn.Module) -> None:
+        """The loop replaces it by its distributed wrapper."""
+        ...
+
+    @property
+    def network_passes(self) -> int:
+        """How many samples' worth of forward passes of the network were made so far, on this
+        process.
+        """
+        ...
+
+    @network_passes.setter
+    def network_passes(self, passes: int) -> None:
+        """A pass that has to be made again is not counted twice."""
+        ...
 
     @property
     def action_dimensions(self) -> int:

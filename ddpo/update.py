@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from ddpo.algorithms import on_policy_residual
 from ddpo.batching import BatchPlan
-from ddpo.distributed import largest, summed
+from ddpo.distributed import average_gradients, largest, summed
 from ddpo.errors import UserError
+from ddpo.fitting import fitted
+from ddpo.numerics import Numerics
 from ddpo.run import Run
 from ddpo.trajectory import Trajectory
 
@@ -49,12 +52,42 @@ class Measured:
     def row(self, run: Run) -> dict[str, float]:
         """The means over all processes. A collective."""
         stacked = torch.stack([*self.sums.values()])
-        means = (summed(run.accelerator, stacked) / self.actions).tolist()
+        means = (summed(run.accelerator, stacked) / self.actions.clamp(min=1)).tolist()
         row = dict(zip(self.sums, means, strict=True))
         row["policy/grad_norm"] = float(self.grad_norm) / max(1, self.updates)
         row["policy/updates_skipped"] = self.skipped
         row["policy/ratio_residual"] = largest(run.accelerator, self.residual)
         return row
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process trains on in one update.
+
+    Attributes:
+        trajectory: its samples.
+        advantages: `[b]`, of these.
+        counted: `[b, A]`, 1 where an action counts.
+        actions: how many do, over all processes; at least 1.
+    """
+
+    trajectory: Trajectory
+    advantages: Float[Tensor, " b"]
+    counted: Float[Tensor, "b a"]
+    actions: Tensor
+
+
+@dataclass
+class Found:
+    """What the passes of one update measured on this process.
+
+    Attributes:
+        sums: over actions, by metric name.
+        residual: largest |log-ratio|.
+    """
+
+    sums: dict[str, Tensor]
+    residual: Tensor
 
 
 def update_policy(
@@ -91,45 +124,68 @@ def accumulate_gradients(
     *,
     first: bool,
 ) -> bool:
-    """The gradient of one update, micro-batch by micro-batch; processes average it in the last one.
+    """The gradient of one update, micro-batch by micro-batch, averaged over processes at the end.
+
+    If memory runs out on any process, all begin again with smaller micro-batches.
 
     Returns:
         Whether any action counted, on any process.
     """
-    accelerator, policy, algorithm = run.accelerator, run.policy, run.state.algorithm
-    device = trajectory.mask.device
-    counted = trajectory.mask * keep.to(device)[:, None]
+    accelerator = run.accelerator
+    counted = trajectory.mask * keep.to(trajectory.mask.device)[:, None]
     total = summed(accelerator, counted.sum())
     actions = total.clamp(min=1)
-    measured.actions = measured.actions + actions
-    passes = list(network_passes(run.plan, trajectory))
-    for number, (rows, columns) in enumerate(passes):
-        part, mask = trajectory[rows], counted[rows][:, columns]
-        old_log_probs = part.log_probs[:, columns]
-        with accelerator.no_sync(policy.network) if number < len(passes) - 1 else nullcontext():
-            evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
-            advantage = advantages[rows].to(device)[:, None]
-            losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
-            # the wrapper averages over processes what must be summed
-            accelerator.backward(losses.loss.sum() * (accelerator.num_processes / actions))
-        for name, values in losses.statistics.items():
-            measured.sums[name] = measured.sums.get(name, 0) + values.sum()
-        if first:
-            residual = on_policy_residual(evaluation, old_log_probs, mask)
-            measured.residual = torch.maximum(measured.residual, residual)
+    share = Share(trajectory, advantages.to(trajectory.mask.device), counted, actions)
+    found = fitted(run, partial(local_gradient, run, share), BatchPlan.smaller_training)
+    average_gradients(accelerator, run.state.parameters)
+    measured.actions = measured.actions + total
+    for name, value in found.sums.items():
+        measured.sums[name] = measured.sums.get(name, 0) + value
+    if first:
+        measured.residual = found.residual
     if first and not run.residual_checked:
-        check_residual(run, largest(run.accelerator, measured.residual))
+        check_residual(run, largest(accelerator, measured.residual))
     return bool(total > 0)
+
+
+def local_gradient(run: Run, share: Share, plan: BatchPlan) -> Found:
+    """This process's part of an update's gradient, from nothing, divided as planned. Exchanges
+    nothing between processes, unless the network is spread over them.
+    """
+    accelerator, policy, algorithm = run.accelerator, run.policy, run.state.algorithm
+    run.state.optimizer.zero_grad(set_to_none=True)
+    found = Found({}, torch.zeros((), device=share.counted.device))
+    for part, rows, columns, last in network_passes(plan, share.trajectory):
+        mask = share.counted[rows][:, columns]
+        old_log_probs = part.log_probs[:, columns]
+        with nullcontext() if last else accelerator.no_sync(policy.network):
+            evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
+            advantage = share.advantages[rows][:, None]
+            losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
+            # averaged over processes is what must be summed
+            accelerator.backward(losses.loss.sum() * (accelerator.num_processes / share.actions))
+        for name, values in losses.statistics.items():
+            found.sums[name] = found.sums.get(name, 0) + values.sum()
+        residual = on_policy_residual(evaluation, old_log_probs, mask)
+        found.residual = torch.maximum(found.residual, residual)
+    return found
 
 
 def network_passes(
     plan: BatchPlan, trajectory: Trajectory
-) -> Iterator[tuple[slice, Int[Tensor, " a"]]]:
-    """Which rows and which actions share a network pass. Actions that no chain has are left out."""
+) -> Iterator[tuple[Trajectory, slice, Int[Tensor, " a"], bool]]:
+    """Which rows share a network pass, with their record brought from where it waits; which these
+    are, and which of their actions; and whether it is the last. Actions that no chain has are left
+    out.
+    """
     active = trajectory.mask.any(0).nonzero().flatten().cpu()
-    for start in range(0, len(trajectory), plan.micro_batch):
-        for columns in active.split(plan.actions_per_pass):
-            yield slice(start, start + plan.micro_batch), columns
+    starts = range(0, len(trajectory), plan.micro_batch)
+    chunks = active.split(plan.actions_per_pass)
+    for start in starts:
+        rows = slice(start, start + plan.micro_batch)
+        part = trajectory[rows].with_record_on(trajectory.mask.device)
+        for number, columns in enumerate(chunks):
+            yield part, rows, columns, start == starts[-1] and number == len(chunks) - 1
 
 
 def check_residual(run: Run, residual: float) -> None:
@@ -142,11 +198,14 @@ def check_residual(run: Run, residual: float) -> None:
     clip_range = run.state.algorithm.clip_range
     run.say(f"on-policy residual of the log-ratio: {residual:.2e}")
     if clip_range is not None and not residual <= RESIDUAL_SHARE * clip_range:
+        numerics = Numerics.of(
+            run.config, run.accelerator.mixed_precision, run.plan.actions_per_pass
+        )
+        wide = f"algorithm.clip_range: {residual / RESIDUAL_SHARE:.1e} or more"
         raise UserError(
             f"the policy does not reproduce its own log-probs: residual {residual:.2e} against a "
-            f"clip range of "
-            f"{clip_range:.2e}; set train.mixed_precision: no (or fp16 instead of bf16), or widen "
-            f"algorithm.clip_range"
+            f"clip range of {clip_range:.2e}, with {numerics.in_force()}; set "
+            f"{', or '.join([*numerics.remedies(), wide])}"
         )
 
 

@@ -234,3 +234,22 @@ def test_gae_is_its_sum_over_chains_of_any_length(gamma: float, lam: float) -> N
 def test_whitening_ignores_what_is_masked() -> None:
     values, mask = f64(1, 2, 1e6, 3, -1e6)[None], f64(1, 1, 0, 1, 0)[None]
     assert advantages.whiten(values, mask).tolist() == [pytest.approx([-1, 0, 0, 1, 0], abs=2e-8)]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "mask", "kept"),
+    [
+        ([1, 1, 1, 2, 3, 3], [1] * 6, [0, 0, 1, 1, 0, 0]),
+        ([1, math.nan, 1, 2, math.inf, -3], [1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 0, 0]),
+        ([0.1, 0.1, 0.1, 0.1000001, 5, 6], [1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 0, 0]),
+    ],
+)
+def test_groups_whose_rewards_are_the_same_do_not_count(
+    rewards: list[float], mask: list[float], kept: list[float]
+) -> None:
+    assert advantages.with_spread(f64(*rewards), f64(*mask), group_size=2).tolist() == kept
+
+
+def test_a_group_counts_without_those_of_it_that_could_not_be_scored() -> None:
+    own = advantages.with_spread(f64(1, math.nan, 2, 7, 7, 9), f64(1, 0, 1, 1, 1, 0), group_size=3)
+    assert own.tolist() == [1, 0, 1, 0, 0, 0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -122,3 +123,36 @@ def test_the_arithmetic_is_described() -> None:
         "4 updates an iteration, each on 64 samples = 2 processes x 32 samples",
         "6 micro-batches of at most 6 samples an update, 5 actions of a sample a network pass",
     ]
+
+
+def test_passes_are_halved_down_to_one_sample_and_one_action() -> None:
+    train = {"samples_per_iteration": 24, "micro_batch_size": 6, "actions_per_pass": 5}
+    plan = plan_batches(config(**train, sample_batch_size=5), 1)
+    assert _halved(plan, BatchPlan.smaller_training) == [
+        {"micro_batch": 3},
+        {"micro_batch": 1},
+        {"micro_batch": 1, "actions_per_pass": 2},
+        {"micro_batch": 1, "actions_per_pass": 1},
+    ]
+    assert _halved(plan, BatchPlan.smaller_sampling) == [{"sample_batch": 2}, {"sample_batch": 1}]
+
+
+def test_sizes_that_were_found_never_make_a_pass_larger() -> None:
+    plan = plan_batches(config(samples_per_iteration=24, micro_batch_size=6), 1)
+    assert plan.at_most(micro_batch=3, sample_batch=99) == replace(plan, micro_batch=3)
+
+
+def test_a_pass_has_no_more_actions_than_the_chain() -> None:
+    assert plan_batches(config(samples_per_iteration=24, actions_per_pass=99), 1) == plan_batches(
+        config(samples_per_iteration=24, actions_per_pass=50, micro_batch_size=1), 1
+    )
+
+
+def _halved(plan: BatchPlan, smaller: Callable[[BatchPlan], BatchPlan | None]) -> list[dict]:
+    """How each smaller plan differs from the first."""
+    found, current = [], smaller(plan)
+    while current is not None:
+        sizes = asdict(current).items()
+        found.append({name: size for name, size in sizes if size != getattr(plan, name)})
+        current = smaller(current)
+    return found

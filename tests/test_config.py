@@ -56,14 +56,18 @@ OPTIONS = """
 algorithm algorithm.advantage_clip algorithm.advantage_std algorithm.advantages
 algorithm.buffer_size algorithm.clip_nats algorithm.clip_range algorithm.group_size
 algorithm.guard algorithm.kind algorithm.kl_coef algorithm.kl_horizon algorithm.kl_target
-algorithm.min_count algorithm.temperature
+algorithm.min_count algorithm.mixing algorithm.old_decay algorithm.old_decay_growth
+algorithm.temperature
 checkpoint checkpoint.every checkpoint.keep
 evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
 evaluation.prompts evaluation.prompts.file evaluation.prompts.set
 evaluation.samples
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
-policy policy.eta policy.guidance_scale policy.kind policy.max_sequence_length policy.model
+policy policy.attention policy.compile policy.precision policy.precision.network
+policy.precision.text_encoder policy.precision.vae
+policy.eta policy.guidance_scale policy.kind policy.max_sequence_length policy.model
+policy.offload policy.vae_tiling
 policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
 policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
 prompts prompts.file prompts.set
@@ -74,6 +78,7 @@ rewards seed tracker
 train train.actions_per_pass train.betas train.ema_decay train.gradient_checkpointing
 train.iterations train.learning_rate train.lr_schedule train.max_grad_norm train.micro_batch_size
 train.mixed_precision train.processes train.sample_batch_size train.samples_per_iteration
+train.optimizer train.trajectories_on
 train.updates_per_iteration train.warmup_updates train.weight_decay
 watch
 """
@@ -241,7 +246,7 @@ def test_all_errors_are_reported_at_once() -> None:
         ("evaluation.prompts.fle=x", "unknown key; did you mean file?"),
         ("algorithm.clip_rnge=1", "unknown key; did you mean clip_range?"),
         ("algorithm.kl_cof=1", "unknown key; did you mean kl_coef?"),
-        ("algorithm.kind=gpro", "unknown kind 'gpro'; one of ddpo, ddpo_sf, grpo, rwr"),
+        ("algorithm.kind=gpro", "unknown kind 'gpro'; one of ddpo, ddpo_sf, grpo, rwr, nft, awm"),
         ("name=", "None is not valid: Input should be a valid string"),
         ("seed=-1", "'-1' is not valid: Input should be greater than or equal to 0"),
         ("train.iterations=0", "'0' is not valid: Input should be greater than 0"),
@@ -283,7 +288,7 @@ def test_a_missing_key_of_a_section_is_named_in_full() -> None:
     with pytest.raises(ConfigError) as caught:
         decode_config({**tree(), "train": {}, "algorithm": {"clip_range": 1}})
     assert caught.value.problems == [
-        "algorithm.kind: missing; one of ddpo, ddpo_sf, grpo, rwr",
+        "algorithm.kind: missing; one of ddpo, ddpo_sf, grpo, rwr, nft, awm",
         "train.iterations: missing; it has no default",
         "train.samples_per_iteration: missing; it has no default",
     ]

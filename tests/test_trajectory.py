@@ -125,3 +125,9 @@ def test_a_graph_is_refused(name: str) -> None:
 def test_parts_of_unequal_length_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="parts differ in length"):
         replace(trajectory(), **changed)
+
+
+def test_the_record_alone_is_moved() -> None:
+    chains = trajectory().with_record_on("meta")
+    assert {tensor.device.type for tensor in chains.record.values()} == {"meta"}
+    assert {chains.log_probs.device.type, chains.mask.device.type} == {"cpu"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.schema import Config, DdpoConfig, GrpoConfig
+from ddpo.config.schema import FORWARD_PROCESS, Config, DdpoConfig, GrpoConfig
 
 
 def contradictions(config: Config) -> list[str]:
@@ -32,9 +32,20 @@ def contradictions(config: Config) -> list[str]:
         )
     if algorithm.kl_target is not None and algorithm.kl_coef == 0:
         problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
-    if config.policy.eta == 0:
+    forward = isinstance(algorithm, FORWARD_PROCESS)
+    if forward and config.policy.window is not None:
+        problems.append(
+            f"policy.window: {algorithm.kind} trains no step of the chain; leave the key out"
+        )
+    if config.policy.eta == 0 and not forward:
         problems.append(
             "policy.eta: 0 makes every step deterministic, so there is no action to train"
+        )
+    if config.lora is None and config.policy.precision.network != "fp32":
+        problems.append(
+            f"policy.precision.network: {config.policy.precision.network} is too coarse for "
+            f"updates of all weights; use fp32 with train.mixed_precision: bf16, or add a lora "
+            f"section"
         )
     if config.name in ("", "..") or Path(config.name).name != config.name:
         problems.append(f"name: {config.name!r} is not a folder name")

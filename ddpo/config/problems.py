@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from ddpo.config.schema import Config
 
-KINDS = "ddpo, ddpo_sf, grpo, rwr"
+KINDS = "ddpo, ddpo_sf, grpo, rwr, nft, awm"
 
 
 def problem(detail: Any, tree: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
+Dtype = Literal["fp32", "bf16", "fp16"]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -39,6 +40,18 @@ class WindowConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PrecisionConfig:
+    """The dtype that the weights of each part are loaded and kept in; adapters are fp32, always."""
+
+    network: Dtype = "fp32"
+    """Of what is trained; fp32 where all of its weights are."""
+    text_encoder: Dtype = "fp32"
+    """Of every text encoder."""
+    vae: Dtype = "fp32"
+    """Of the autoencoder."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class DiffusionPolicyConfig:
     """The denoising chain."""
 
@@ -52,18 +65,32 @@ class DiffusionPolicyConfig:
     """Denoising steps of a chain."""
     eta: NonNegativeFloat | None = None
     """Weight of the sampler's noise; when omitted 1 for ddim, 0.7 for flow_sde and cps, 0.3 for
-    dance_sde. At 0 no step is an action."""
+    dance_sde, and 0 under `nft` and `awm`. At 0 no step is an action."""
     guidance_scale: NonNegativeFloat | None = None
     """As in diffusers: two branches, off at 1 and below, or what FLUX is told; when omitted 5 for
     U-Nets, 4.5 for SD3, 3.5 for FLUX."""
     window: WindowConfig | None = None
     """Train on a window of steps; on all when omitted."""
     trained_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the steps with noise that are trained, other ones in each iteration (DanceGRPO)."""
+    """Share of the steps with noise that are trained, other ones in each iteration (DanceGRPO);
+    under `nft` and `awm` of all steps' noise levels, other ones for each sample."""
     max_sequence_length: PositiveInt | None = None
     """Tokens of a prompt that T5 reads (SD3, FLUX); the pipeline's default when omitted."""
     resolution: PositiveInt | None = None
     """Pixels a side; the model's own when omitted."""
+    precision: PrecisionConfig = PrecisionConfig()
+    """Of the weights of each part; `train.mixed_precision` is of network passes."""
+    attention: str | None = None
+    """Back end of attention: native or xformers; eager on U-Nets; on FLUX flash, sage and what else
+    diffusers' dispatcher knows, where names in `_hub` download code. As loaded when omitted."""
+    compile: bool = False
+    """Compile the network's repeated blocks: minutes at the start, and sampling takes the memory of
+    a training pass."""
+    offload: bool = False
+    """Keep text encoders and autoencoder on the CPU while they are not needed: less memory, more
+    time."""
+    vae_tiling: bool = False
+    """Decode large images tile by tile: less memory, and seams that one may see."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -156,7 +183,7 @@ class DdpoConfig(_Algorithm):
     """DDPO-IS: clipped importance sampling."""
 
     kind: Literal["ddpo"] = "ddpo"
-    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
     clip_range: PositiveFloat | None = None
     """Half-width of the ratio clip; 1e-4 when neither this nor `clip_nats` is given."""
     clip_nats: PositiveFloat | None = None
@@ -164,15 +191,23 @@ class DdpoConfig(_Algorithm):
 
 
 @dataclass(frozen=True, config=STRICT)
-class GrpoConfig(_Algorithm):
-    """GRPO: clipped importance sampling against the other samples of a prompt."""
+class GroupConfig(_Algorithm):
+    """What algorithms share that compare the samples of a prompt; groups without spread are
+    skipped.
+    """
 
-    kind: Literal["grpo"] = "grpo"
-    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
     advantages: Literal["group", "leave_one_out"] = "group"
     """The baseline: the mean of a prompt's samples, or of its other samples."""
     group_size: PositiveInt = 8
     """Samples of each prompt in an iteration."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class GrpoConfig(GroupConfig):
+    """GRPO: clipped importance sampling against the other samples of a prompt."""
+
+    kind: Literal["grpo"] = "grpo"
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
     clip_range: PositiveFloat | None = None
     """Half-width of the ratio clip; 1e-4 when neither this nor `clip_nats` is given."""
     clip_nats: PositiveFloat | None = None
@@ -182,11 +217,46 @@ class GrpoConfig(_Algorithm):
 
 
 @dataclass(frozen=True, config=STRICT)
+class AwmConfig(GroupConfig):
+    """AWM: flow matching on the policy's own samples, weighted by their advantages; flow-matching
+    models only.
+    """
+
+    kind: Literal["awm"] = "awm"
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
+    advantage_std: Literal["group", "batch"] = "batch"
+    """Which spread group advantages are divided by: a group with little is magnified by its own."""
+    clip_range: PositiveFloat = 1.0
+    """Half-width of the clip of the ratio, exp of how much less the squared error became."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class NftConfig(GroupConfig):
+    """DiffusionNFT: flow matching on samples of a slower policy, towards the good ones and away
+    from the others; flow-matching models only.
+    """
+
+    kind: Literal["nft"] = "nft"
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
+    advantage_std: Literal["group", "batch"] = "batch"
+    """Which spread group advantages are divided by: a group with little is magnified by its own."""
+    kl_coef: NonNegativeFloat = 1e-4
+    """Weight of the KL penalty to the reference policy; 0 makes no reference pass."""
+    mixing: PositiveFloat = 1.0
+    """Share β of the policy in the implicit ones, the rest being the one that sampled; smaller is
+    bolder."""
+    old_decay: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Largest decay of the moving average that samples; at 0 the policy itself does."""
+    old_decay_growth: NonNegativeFloat = 0.001
+    """What that decay grows by in an iteration, from 0 in the first."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class DdpoSfConfig(_Algorithm):
     """DDPO-SF: the score function (REINFORCE)."""
 
     kind: Literal["ddpo_sf"] = "ddpo_sf"
-    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -194,7 +264,7 @@ class RwrConfig(_Algorithm):
     """Reward-weighted regression on the chain's own actions."""
 
     kind: Literal["rwr"] = "rwr"
-    """`ddpo`, `ddpo_sf`, `grpo` or `rwr`."""
+    """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
     temperature: PositiveFloat = 1.0
     """Weights are exp(advantage/temperature), scaled to mean 1."""
 
@@ -213,8 +283,11 @@ def _weight_or_options(value: Any) -> Any:
 
 RewardSpec = Annotated[Any, BeforeValidator(_weight_or_options)]
 AlgorithmConfig = Annotated[
-    DdpoConfig | DdpoSfConfig | GrpoConfig | RwrConfig, Field(discriminator="kind")
+    DdpoConfig | DdpoSfConfig | GrpoConfig | RwrConfig | NftConfig | AwmConfig,
+    Field(discriminator="kind"),
 ]
+FORWARD_PROCESS = (NftConfig, AwmConfig)
+"""Algorithms that need finished samples only, and noise them anew."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -228,15 +301,18 @@ class TrainConfig:
     updates_per_iteration: PositiveInt = 1
     """Optimizer steps of one iteration."""
     learning_rate: PositiveFloat = 3e-4
-    """Of AdamW, at its peak."""
+    """Of the optimizer, at its peak."""
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Shape after the warm-up."""
     warmup_updates: Annotated[int, Field(ge=0)] = 0
     """Updates of linear warm-up."""
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
+    """AdamW; the same with its state in 8 bits (needs bitsandbytes); or Adafactor, whose state is a
+    row and a column for each matrix."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
-    """Of AdamW."""
+    """Of AdamW in either form."""
     weight_decay: NonNegativeFloat = 1e-4
-    """Of AdamW."""
+    """Of the optimizer."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradients are clipped to this norm."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -246,11 +322,14 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     micro_batch_size: PositiveInt | None = None
-    """Most samples of a training pass per process; about 32 actions a pass when omitted."""
+    """Most samples of a training pass per process; about 32 actions a pass when omitted. Halved
+    where memory runs out, as is `sample_batch_size`."""
     actions_per_pass: PositiveInt = 1
     """Actions of a sample scored in one network pass."""
     sample_batch_size: PositiveInt = 64
     """Most samples of a sampling pass per process."""
+    trajectories_on: Literal["device", "cpu"] = "device"
+    """Where samples wait for their updates: what a training pass needs comes back for it."""
     processes: PositiveInt | None = None
     """Processes that must be running; the run refuses to start with another number."""
 

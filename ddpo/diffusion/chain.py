@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ddpo.config.schema import Config
+from ddpo.config.schema import FORWARD_PROCESS, Config
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.schedule import Schedule
 from ddpo.errors import UserError
 
 DEFAULT_ETA = {"ddim": 1.0, "flow_sde": 0.7, "cps": 0.7, "dance_sde": 0.3}
-"""As published with DDPO, Flow-GRPO, CPS and DanceGRPO."""
+"""As published with DDPO, Flow-GRPO and DanceGRPO; CPS takes Flow-GRPO's."""
 
 LARGEST_ETA = {"ddim": 1.0, "cps": 1.0}
 """Above this the sampler's own noise level would be exceeded."""
@@ -29,6 +29,7 @@ class ChainSettings:
             Dance's η.
         guidance_scale: as in diffusers.
         resolution: pixels a side; None for the model's own.
+        section: of the configuration that says so.
     """
 
     sampler: str
@@ -36,6 +37,7 @@ class ChainSettings:
     eta: float
     guidance_scale: float
     resolution: int | None
+    section: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class Chain:
         Raises:
             UserError: the model's scheduler cannot space the steps.
         """
-        schedule = family.schedule(settings.sampler, settings.num_steps, settings.eta, shape)
+        try:
+            schedule = family.schedule(settings.sampler, settings.num_steps, settings.eta, shape)
+        except UserError as error:
+            raise UserError(f"{settings.section}.{error}") from error
         guided = family.guidance == "classifier_free" and settings.guidance_scale > 1
         return cls(schedule, settings.guidance_scale, guided)
 
@@ -79,10 +84,11 @@ def training_chain(config: Config, family: Family) -> ChainSettings:
             f"policy.sampler: {sampler} is not for {policy.model}; it has "
             f"{', '.join(family.samplers)}"
         )
-    eta = DEFAULT_ETA[sampler] if policy.eta is None else policy.eta
+    default = 0.0 if isinstance(config.algorithm, FORWARD_PROCESS) else DEFAULT_ETA[sampler]
+    eta = default if policy.eta is None else policy.eta
     scale = family.guidance_scale if policy.guidance_scale is None else policy.guidance_scale
-    chain = ChainSettings(sampler, policy.num_steps, eta, scale, policy.resolution)
-    _check("policy", family, chain)
+    chain = ChainSettings(sampler, policy.num_steps, eta, scale, policy.resolution, "policy")
+    _check(family, chain)
     return chain
 
 
@@ -99,22 +105,24 @@ def heldout_chain(config: Config, family: Family, trained: ChainSettings) -> Cha
         trained.eta if given.eta is None else given.eta,
         trained.guidance_scale if given.guidance_scale is None else given.guidance_scale,
         trained.resolution,
+        "evaluation",
     )
-    _check("evaluation", family, chain)
+    _check(family, chain)
     return chain
 
 
-def _check(section: str, family: Family, chain: ChainSettings) -> None:
+def _check(family: Family, chain: ChainSettings) -> None:
     """Refuse noise and guidance that the model does not have."""
     largest = LARGEST_ETA.get(chain.sampler)
     if largest is not None and chain.eta > largest:
         raise UserError(
-            f"{section}.eta: {chain.eta:g} is more than {chain.sampler} takes, at most {largest:g}"
+            f"{chain.section}.eta: {chain.eta:g} is more than {chain.sampler} takes, at most "
+            f"{largest:g}"
         )
     if family.guidance == "none" and chain.guidance_scale > 1:
         raise UserError(
-            f"{section}.guidance_scale: {chain.guidance_scale:g} for a model that was distilled to "
-            f"do without guidance; leave the key out"
+            f"{chain.section}.guidance_scale: {chain.guidance_scale:g} for a model that was "
+            f"distilled to do without guidance; leave the key out"
         )
 
 

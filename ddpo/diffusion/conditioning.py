@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ddpo.diffusion.family import Conditioning, Family
+from ddpo.diffusion.offloading import CPU
 
 
 class Conditioner:
-    """A family's conditioning by prompt, remembered."""
+    """A family's conditioning by prompt, remembered: on the CPU if the family is offloaded."""
 
     def __init__(self, family: Family):
         """Remember what `family` encodes."""
@@ -25,18 +26,28 @@ class Conditioner:
 
     def of(self, prompts: Sequence[str]) -> dict[str, Tensor]:
         """Conditioning of each prompt, `[B, ...]`."""
-        for prompt in prompts:
-            if prompt not in self._by_prompt:
-                self._by_prompt[prompt] = self._family.embed([prompt])
+        missing = [p for p in dict.fromkeys(prompts) if p not in self._by_prompt]
+        if missing:
+            with self._family.in_use(self._family.text_encoders):
+                for prompt in missing:
+                    self._by_prompt[prompt] = self._kept(self._family.embed([prompt]))
         rows = [self._by_prompt[prompt] for prompt in prompts]
-        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+        device = self._family.device
+        return {name: torch.cat([row[name] for row in rows]).to(device) for name in rows[0]}
 
     def both_branches(self, prompts: Sequence[str]) -> dict[str, Tensor]:
         """Conditioning without a prompt, B times, and then with each, `[2B, ...]`."""
         if self._unconditional is None:
-            self._unconditional = self._family.unconditional()
+            with self._family.in_use(self._family.text_encoders):
+                self._unconditional = self._family.unconditional()
         without = self._unconditional
         return {
             name: torch.cat([without[name].expand_as(values), values])
             for name, values in self.of(prompts).items()
         }
+
+    def _kept(self, conditioning: Conditioning) -> Conditioning:
+        """Where it waits for the next pass: T5's of a long prompt are megabytes."""
+        if not self._family.offloaded:
+            return conditioning
+        return {name: values.to(CPU) for name, values in conditioning.items()}

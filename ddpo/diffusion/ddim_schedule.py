@@ -44,7 +44,7 @@ class DdimSchedule(Schedule):
         spaced = len(timesteps) == num_steps
         if not spaced or timesteps.min() < 0 or timesteps.max() >= trained:
             raise UserError(
-                f"policy.num_steps: {num_steps} steps cannot be spaced over the {trained} "
+                f"num_steps: {num_steps} steps cannot be spaced over the {trained} "
                 f"timesteps of this model; take a divisor of {trained}, such as 20, 25 or 50"
             )
         following = timesteps - trained // num_steps

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from ddpo.diffusion.offloading import borrowed
 from ddpo.diffusion.schedule import Schedule
 
-DECODE_BATCH = 16
-"""Latents decoded at once: bounds the memory of the autoencoder's activations."""
+DECODE_PIXELS = 1024**2
+"""Decoded at once, at least one image: bounds the memory of the autoencoder's activations."""
 
 Conditioning = Mapping[str, Tensor]
 """What prompts are to the network: tensors `[B, ...]` by names that only the family knows."""
@@ -42,6 +44,9 @@ class Family(ABC):
         samplers: transitions that the model can take, the default first.
         reads_t5: whether a prompt's length can be chosen.
         lora_targets: layers that get an adapter where the configuration names none.
+        attention: processors of the network by the name of their back end; none where the network
+            asks diffusers' dispatcher, which knows names by itself.
+        repeated_blocks: class names of the blocks that the network repeats.
     """
 
     network_name: ClassVar[str]
@@ -49,6 +54,8 @@ class Family(ABC):
     samplers: ClassVar[tuple[str, ...]]
     lora_targets: ClassVar[tuple[str, ...]]
     reads_t5: ClassVar[bool]
+    attention: ClassVar[Mapping[str, type]]
+    repeated_blocks: ClassVar[tuple[str, ...]]
 
     def __init__(self, pipeline: Any, max_sequence_length: int | None = None):
         """Freeze a loaded pipeline.
@@ -58,6 +65,7 @@ class Family(ABC):
             max_sequence_length: tokens that T5 reads; the pipeline's default when None.
         """
         self.pipeline = pipeline
+        self.offloaded = False
         self.encoding = {"max_sequence_length": max_sequence_length} if max_sequence_length else {}
         pipeline.set_progress_bar_config(disable=True)
         for part in pipeline.components.values():
@@ -79,6 +87,11 @@ class Family(ABC):
     @abstractmethod
     def resolution_unit(self) -> int:
         """Pixels that a resolution must be a multiple of."""
+
+    @property
+    def upcasts_autoencoder(self) -> bool:
+        """Whether the plain pipeline decodes in fp32 because the autoencoder overflows in fp16."""
+        return False
 
     @property
     @abstractmethod
@@ -123,16 +136,37 @@ class Family(ABC):
         """The part that is trained."""
         return getattr(self.pipeline, self.network_name)
 
-    def to(self, device: torch.device | str) -> None:
-        """Move all parts to a device."""
-        self.pipeline.to(device)
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
+    def text_encoders(self) -> list[nn.Module]:
+        """Those that the pipeline has."""
+        encoders = (getattr(self.pipeline, encoder) for _, encoder in self.tokenizers)
+        return [encoder for encoder in encoders if encoder is not None]
+
+    def to(self, device: torch.device | str, *, offload: bool = False) -> None:
+        """Move all parts to a device; with `offload` only the network, and the others while they
+        are in use.
+        """
+        self.offloaded = offload
+        (self.network if offload else self.pipeline).to(device)
+
+    def in_use(self, parts: Sequence[nn.Module]) -> AbstractContextManager[None]:
+        """Inside, these parts are where the network is."""
+        return borrowed(parts, self.device) if self.offloaded else nullcontext()
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Float[Tensor, "b 3 height width"]:
         """Images in [0, 1], fp32."""
         vae = self.pipeline.vae
         scaled = unscaled(latents, vae.config).to(vae.dtype)
-        parts = [vae.decode(part, return_dict=False)[0] for part in scaled.split(DECODE_BATCH)]
+        pixels = latents.shape[2] * latents.shape[3] * self.pipeline.vae_scale_factor**2
+        batches = scaled.split(max(1, DECODE_PIXELS // pixels))
+        with self.in_use([vae]):
+            parts = [vae.decode(part, return_dict=False)[0] for part in batches]
         return (torch.cat(parts).float() / 2 + 0.5).clamp(0, 1)
 
 

@@ -61,7 +61,7 @@ class FlowSchedule(Schedule):
         trained = scheduler.config["num_train_timesteps"]
         if num_steps > trained:
             raise UserError(
-                f"policy.num_steps: {num_steps} is more than the {trained} timesteps of this model"
+                f"num_steps: {num_steps} is more than the {trained} timesteps of this model"
             )
         dynamic = scheduler.config["use_dynamic_shifting"]
         mu = resolution_shift(scheduler, tokens) if dynamic else None

@@ -4,8 +4,8 @@ the network is told (dev) or that was distilled away (schnell).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, final
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ class Flux(FlowFamily):
     """`FluxPipeline`; see `Family`."""
 
     tokenizers = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
+    attention: ClassVar[Mapping[str, type]] = {}
+    repeated_blocks = ("FluxTransformerBlock", "FluxSingleTransformerBlock")
 
     @property
     def guidance(self) -> Guidance:
@@ -57,7 +59,9 @@ class Flux(FlowFamily):
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """See `Family`."""
-        embeddings, pooled, _ = self.pipeline.encode_prompt(list(prompts), **self.encoding)
+        embeddings, pooled, _ = self.pipeline.encode_prompt(
+            list(prompts), device=self.device, **self.encoding
+        )
         return {"embeddings": embeddings, "pooled": pooled}
 
     def unconditional(self) -> Conditioning:

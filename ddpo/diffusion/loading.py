@@ -21,8 +21,10 @@ from diffusers.utils import logging as diffusers_logging
 from huggingface_hub import constants, hf_hub_download
 from transformers.utils import logging as transformers_logging
 
+from ddpo.config.schema import PrecisionConfig
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.flux import Flux
+from ddpo.diffusion.precision import part_dtypes
 from ddpo.diffusion.stable_diffusion import StableDiffusion
 from ddpo.diffusion.stable_diffusion_3 import StableDiffusion3
 from ddpo.diffusion.stable_diffusion_xl import StableDiffusionXL
@@ -32,6 +34,7 @@ from rewards.pretrained import tokenizer_problem
 EMBEDDED_HINT = "model: shapes needs no download"
 PROBE_SECONDS = 5.0
 INDEX = "model_index.json"
+FP32 = PrecisionConfig()
 
 FAMILIES: dict[type, type[Family]] = {
     StableDiffusionPipeline: StableDiffusion,
@@ -42,14 +45,18 @@ FAMILIES: dict[type, type[Family]] = {
 """Pipeline classes that can be trained, and the family that knows how."""
 
 
-def load_family(model: str, max_sequence_length: int | None = None) -> Family:
-    """Load a model and wrap it in its family.
+def load_family(
+    model: str,
+    max_sequence_length: int | None = None,
+    precision: PrecisionConfig = FP32,
+) -> Family:
+    """Load a model and wrap it in its family, each part in its dtype.
 
     Raises:
         UserError: nothing can be loaded under this name, no family knows its pipeline, or the
             length of prompts cannot be chosen.
     """
-    pipeline = load_pipeline(model)
+    pipeline = load_pipeline(model, precision)
     family = FAMILIES.get(type(pipeline))
     if family is None:
         known = ", ".join(cls.__name__ for cls in FAMILIES)
@@ -64,8 +71,8 @@ def load_family(model: str, max_sequence_length: int | None = None) -> Family:
     return family(pipeline, max_sequence_length)
 
 
-def load_pipeline(model: str) -> Any:
-    """Load a diffusers pipeline in fp32, without its safety checker.
+def load_pipeline(model: str, precision: PrecisionConfig = FP32) -> Any:
+    """Load a diffusers pipeline, each part in its dtype, without its safety checker.
 
     Raises:
         UserError: a missing or unreadable folder, an unreachable hub, or a tokenizer that does not
@@ -74,22 +81,26 @@ def load_pipeline(model: str) -> Any:
     if model == "shapes":
         from ddpo.worlds.shapes import pipeline_path
 
-        return _from_pretrained(model, pipeline_path())
+        return _from_pretrained(model, pipeline_path(), precision)
     if Path(model).is_dir():
-        return _from_pretrained(model, Path(model))
+        return _from_pretrained(model, Path(model), precision)
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise UserError(f"policy.model: there is no folder {model}; {EMBEDDED_HINT}")
-    return _from_hub(model)
+    return _from_hub(model, precision)
 
 
-def _from_pretrained(model: str, source: Path | str, **options: Any) -> Any:
+def _from_pretrained(
+    model: str, source: Path | str, precision: PrecisionConfig, **options: Any
+) -> Any:
     """Load from a folder or the hub's cache, and check the tokenizer."""
     if not sys.stderr.isatty():
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
     try:
         without = dict.fromkeys(_parts_to_leave_out(source, **options))
-        pipeline = DiffusionPipeline.from_pretrained(source, **without, **options)
+        pipeline = DiffusionPipeline.from_pretrained(
+            source, dtype=dict(part_dtypes(precision)), **without, **options
+        )
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"policy.model: {model} cannot be loaded: {reason}") from error
@@ -116,10 +127,10 @@ def _check_tokenizers(model: str, pipeline: Any, family: type[Family]) -> None:
             raise UserError(f"policy.model: {tokenizer}: {problem}")
 
 
-def _from_hub(model: str) -> Any:
+def _from_hub(model: str, precision: PrecisionConfig) -> Any:
     """Load a hub id: from the cache if it is there, else from the hub if one probe reaches it."""
     try:
-        return _from_pretrained(model, model, local_files_only=True)
+        return _from_pretrained(model, model, precision, local_files_only=True)
     except UserError as error:
         if constants.HF_HUB_OFFLINE:
             raise UserError(
@@ -133,7 +144,7 @@ def _from_hub(model: str) -> Any:
             f"cannot be reached; "
             f"{EMBEDDED_HINT}"
         )
-    return _from_pretrained(model, model)
+    return _from_pretrained(model, model, precision)
 
 
 def _hub_answers() -> bool:

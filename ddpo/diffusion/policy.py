@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from jaxtyping import Float, Int
 from peft import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from ddpo.config.schema import Config, GrpoConfig
+from ddpo.config.schema import FORWARD_PROCESS, Config, GrpoConfig
+from ddpo.diffusion.attention import set_attention
 from ddpo.diffusion.chain import Chain, ChainSettings, heldout_chain, training_chain
+from ddpo.diffusion.compilation import compile_blocks
 from ddpo.diffusion.conditioning import Conditioner
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import load_family
+from ddpo.diffusion.precision import check_precision
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.transitions import Gaussian
 from ddpo.lora import adapters_off, add_lora
@@ -41,11 +44,12 @@ class DiffusionPolicy:
         trained: ChainSettings,
         heldout: ChainSettings,
         *,
-        choice: StepChoice,
+        choice: StepChoice | None,
         reference: nn.Module | None = None,
         uses_lora: bool = False,
         autocast: torch.dtype | None = None,
         keep_means: bool = False,
+        compiled: bool = False,
     ):
         """Wrap a family's pipeline.
 
@@ -53,11 +57,13 @@ class DiffusionPolicy:
             family: the loaded model.
             trained: how its chain is run.
             heldout: how the chain of held-out samples is run.
-            choice: which steps have noise, and which are trained.
+            choice: which steps have noise, and which are trained; None where the chain is only
+                sampled, all its steps as the schedule has them.
             reference: a frozen copy of the network, for KL under full fine-tuning.
             uses_lora: whether the network carries adapters; off, they are the reference.
             autocast: dtype that network passes are autocast to.
             keep_means: record the mean of each step too, for objectives that compare it.
+            compiled: whether the network has blocks that are compiled at their first pass.
 
         Raises:
             UserError: the model's scheduler cannot space the steps, none of them has noise, or the
@@ -75,9 +81,10 @@ class DiffusionPolicy:
         self._uses_lora = uses_lora
         self._autocast = autocast
         self._keep_means = keep_means
+        self._compiled = compiled
         self._conditioner = Conditioner(family)
-        # refuse now what is impossible
-        choice.noisy(self.trained.schedule.mask(), iteration=1, seed=0)
+        if choice is not None:  # refuse now what is impossible
+            choice.noisy(self.trained.schedule.mask(), iteration=1, seed=0)
 
     @property
     def action_dimensions(self) -> int:
@@ -91,10 +98,10 @@ class DiffusionPolicy:
         """Run the chain once per prompt; noise 0 is the initial latents, noise s + 1 that of step
         s.
         """
-        device, count = self._device, len(prompts)
+        device, count = self.device, len(prompts)
         chain = self.heldout if heldout else self.trained
         noisy = trained = chain.schedule.mask()
-        if not heldout:
+        if not heldout and self._choice is not None:
             when = {"iteration": generator.iteration, "seed": generator.seed}
             noisy = self._choice.noisy(noisy, **when)
             trained = self._choice.trained(noisy, **when)
@@ -178,7 +185,8 @@ class DiffusionPolicy:
         )
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where the network is."""
         return next(self.network.parameters()).device
 
     def _transition(
@@ -190,39 +198,68 @@ class DiffusionPolicy:
         noisy: Float[Tensor, " b"],
         prompts: Sequence[str],
     ) -> Gaussian:
-        """The Gaussian of each row's step; both branches of guidance share one network pass."""
+        """The Gaussian of each row's step."""
+        output = self.predict(network, chain, latents, steps, prompts, guided=chain.two_branches)
+        return chain.schedule.transition(latents, output, steps, noisy.to(latents.device))
+
+    def predict(
+        self,
+        network: nn.Module,
+        chain: Chain,
+        latents: Float[Tensor, "b c h w"],
+        steps: Int[Tensor, " b"],
+        prompts: Sequence[str],
+        *,
+        guided: bool,
+    ) -> Float[Tensor, "b c h w"]:
+        """What the network says at each row's step of the chain, in fp32 or better; if guided, both
+        branches share one pass.
+        """
         inputs, timesteps = latents, chain.schedule.timesteps[steps].to(latents.device)
-        if chain.two_branches:
+        if guided:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
             conditioning = self._conditioner.both_branches(prompts)
         else:
             conditioning = self._conditioner.of(prompts)
         dtype = next(network.parameters()).dtype
         conditioning = {name: values.to(dtype) for name, values in conditioning.items()}
-        with self._autocast_context():
+        with_graph = torch.is_grad_enabled()
+        # without gradients torch would compile another graph, which rounds differently
+        with self._autocast_context(), torch.set_grad_enabled(with_graph or self._compiled):
             output = self.family.predict(
                 network, inputs.to(dtype), timesteps, conditioning, chain.guidance_scale
             )
+        output = output if with_graph else output.detach()
         self.network_passes += len(inputs)
         output = output.to(torch.promote_types(dtype, torch.float32))
-        if chain.two_branches:
+        if guided:
             unconditional, conditional = output.chunk(2)
             output = unconditional + chain.guidance_scale * (conditional - unconditional)
-        return chain.schedule.transition(latents, output, steps, noisy.to(latents.device))
+        return output
+
+    @contextmanager
+    def reference(self) -> Iterator[nn.Module]:
+        """The network before training: the frozen copy, or adapters off until the end."""
+        if self._reference is not None:
+            yield self._reference
+            return
+        network = extract_model_from_parallel(self.network)
+        with adapters_off(network):
+            yield network
 
     @torch.no_grad()
     def _reference_transition(self, *asked: Any) -> Gaussian:
-        """The same step under the reference policy: adapters off, or the frozen copy."""
-        if self._reference is not None:
-            return self._transition(self._reference, *asked)
-        network = extract_model_from_parallel(self.network)
-        with adapters_off(network):
+        """The same step under the reference policy."""
+        with self.reference() as network:
             return self._transition(network, *asked)
 
     def _autocast_context(self) -> Any:
-        if self._autocast is None:
-            return nullcontext()
-        return torch.autocast(self._device.type, self._autocast)
+        return autocast_context(self.device, self._autocast)
+
+
+def autocast_context(device: torch.device, dtype: torch.dtype | None) -> Any:
+    """Under which network passes are made; none for the dtype of the weights."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 def build_diffusion_policy(
@@ -232,12 +269,20 @@ def build_diffusion_policy(
 
     Raises:
         UserError: the model cannot be loaded or cannot run the chain, the LoRA targets match
-            nothing, or no step of the chain has noise.
+            nothing, no step of the chain has noise, or a dtype, an attention back end or
+            compilation is not for this model or this machine.
     """
-    family = load_family(config.policy.model, config.policy.max_sequence_length)
-    family.to(device)
+    asked = config.policy
+    family = load_family(asked.model, asked.max_sequence_length, asked.precision)
+    check_precision(asked.precision, family, autocast)
+    family.to(device, offload=asked.offload)
+    if asked.vae_tiling:
+        family.pipeline.vae.enable_tiling()
     trained = training_chain(config, family)
     heldout = heldout_chain(config, family, trained)
+    if asked.attention is not None:
+        passes = autocast_context(device, autocast)
+        set_attention(family.network, asked.attention, family.attention, passes)
     reference = None
     if config.lora is not None:
         add_lora(family.network, config.lora, family.lora_targets)
@@ -247,13 +292,20 @@ def build_diffusion_policy(
         family.network.requires_grad_(True)
     if config.train.gradient_checkpointing:
         family.network.enable_gradient_checkpointing()
+    if asked.compile:
+        for network in (family.network, reference):
+            if network is not None:
+                compile_blocks(network, family.repeated_blocks, device)
     return DiffusionPolicy(
         family,
         trained,
         heldout,
-        choice=StepChoice(config.policy.window, config.policy.trained_share),
+        choice=None
+        if isinstance(config.algorithm, FORWARD_PROCESS)
+        else StepChoice(config.policy.window, config.policy.trained_share),
         reference=reference,
         uses_lora=config.lora is not None,
         autocast=autocast,
         keep_means=isinstance(config.algorithm, GrpoConfig) and config.algorithm.guard,
+        compiled=asked.compile,
     )

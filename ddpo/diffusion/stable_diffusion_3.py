@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, final
 
 import torch
+from diffusers.models.attention_processor import (
+    JointAttnProcessor2_0,
+    XFormersJointAttnProcessor,
+)
 from torch import nn
 
 from ddpo.diffusion.family import Conditioning, Guidance, Latents, Timesteps
@@ -21,6 +25,12 @@ class StableDiffusion3(FlowFamily):
         ("tokenizer_2", "text_encoder_2"),
         ("tokenizer_3", "text_encoder_3"),
     )
+
+    attention: ClassVar[Mapping[str, type]] = {
+        "native": JointAttnProcessor2_0,
+        "xformers": XFormersJointAttnProcessor,
+    }
+    repeated_blocks = ("JointTransformerBlock",)
 
     @property
     def guidance(self) -> Guidance:
@@ -55,7 +65,12 @@ class StableDiffusion3(FlowFamily):
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """See `Family`."""
         embeddings, _, pooled, _ = self.pipeline.encode_prompt(
-            list(prompts), None, None, do_classifier_free_guidance=False, **self.encoding
+            list(prompts),
+            None,
+            None,
+            device=self.device,
+            do_classifier_free_guidance=False,
+            **self.encoding,
         )
         return {"embeddings": embeddings, "pooled": pooled}
 

@@ -20,11 +20,16 @@ class StableDiffusionXL(UNetFamily):
 
     tokenizers = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 
+    @property
+    def upcasts_autoencoder(self) -> bool:
+        """Unless it was made for fp16, and says so."""
+        return self.pipeline.vae.config.force_upcast
+
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """See `Family`."""
         embeddings, _, pooled, _ = self.pipeline.encode_prompt(
-            list(prompts), do_classifier_free_guidance=False
+            list(prompts), device=self.device, do_classifier_free_guidance=False
         )
         return {"embeddings": embeddings, "pooled": pooled}
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from diffusers import DDIMScheduler
+from diffusers.models.attention_processor import (
+    AttnProcessor,
+    AttnProcessor2_0,
+    XFormersAttnProcessor,
+)
 
 from ddpo.diffusion.ddim_schedule import DdimSchedule
 from ddpo.diffusion.family import Family, Guidance
@@ -17,6 +23,12 @@ class UNetFamily(Family):
     samplers = ("ddim",)
     reads_t5 = False
     lora_targets = ("to_q", "to_k", "to_v", "to_out.0")
+    attention: ClassVar[Mapping[str, type]] = {
+        "native": AttnProcessor2_0,
+        "eager": AttnProcessor,
+        "xformers": XFormersAttnProcessor,
+    }
+    repeated_blocks = ("BasicTransformerBlock",)
 
     def __init__(self, pipeline: Any, max_sequence_length: int | None = None):
         """Freeze a loaded pipeline, and give it the DDIM scheduler of its own noise schedule."""

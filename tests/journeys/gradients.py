@@ -63,10 +63,10 @@ def write_gradients(
     def disturbed(*arguments: Any) -> Any:
         """The policy in this precision, away from its reference: the KL penalty has a slope."""
         policy: Any = build_policy(*arguments)
-        for network in filter(None, (policy.network, policy._reference)):
+        for network in filter(None, (policy.network, getattr(policy, "_reference", None))):
             nn.Module.to(network, dtype)
         generator = torch.Generator().manual_seed(0)
-        for parameter in policy.trained_state().values():
+        for parameter in filter(torch.is_floating_point, policy.trained_state().values()):
             parameter += 0.02 * torch.randn(parameter.shape, generator=generator).to(dtype)
         return policy
 
@@ -105,15 +105,15 @@ def _samples(run: Run, batch: int) -> Trajectory:
     rows = iteration_rows(run.config, run.plan, run.prompts, 1)
     mine = tuple(rows[run.plan.rows_of(run.accelerator.process_index)])
     generator = RowGenerator(run.config.seed, 1, mine)
-    return collect(run.policy, run.prompts, generator, batch=batch)
+    return collect(run.policy, run.prompts, generator, fitted=lambda sampled: sampled(batch))
 
 
 def _gradients(
     run: Run, trajectory: Trajectory, keep: Tensor, division: Division
 ) -> Mapping[str, Tensor]:
     """The gradient of one update on these samples."""
-    run.plan = replace(
-        run.plan, micro_batch=division.micro_batch, actions_per_pass=division.actions
+    run.planned = replace(
+        run.planned, micro_batch=division.micro_batch, actions_per_pass=division.actions
     )
     mine = run.plan.rows_of(run.accelerator.process_index)
     zero = torch.zeros(())
@@ -130,9 +130,9 @@ def _count_locally(run: Run) -> None:
     ddpo.update.summed = lambda accelerator, values: values
 
 
-def _past_the_wrapper(run: Run) -> None:
+def _each_its_own(run: Run) -> None:
     """Nothing averages over processes."""
-    run.policy.network = extract_model_from_parallel(run.policy.network)
+    ddpo.update.average_gradients = lambda accelerator, parameters: None
 
 
 def _mean_of_means(run: Run) -> None:
@@ -149,7 +149,7 @@ def _mean_of_means(run: Run) -> None:
 BREAKAGES: dict[str, Callable[[Run], None]] = {
     "": lambda run: None,
     "counts are local": _count_locally,
-    "the wrapper is left out": _past_the_wrapper,
+    "nothing is averaged": _each_its_own,
     "a mean of means": _mean_of_means,
 }
 """Ways to get the average wrong."""

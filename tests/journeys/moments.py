@@ -129,6 +129,40 @@ def _lose_gradient(call: int) -> None:
     DiffusionPolicy.evaluate = without_gradient
 
 
+NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def out_of_memory(stage: str, call: int, rank: int = 0) -> Hook:
+    """A hook: memory runs out at the given call (from 1) of a stage, or half-way through the
+    backward pass after a call of `updating`: then `stage` is `backward`.
+    """
+    if stage == "backward":
+        return partial(_out_of_memory_backward, call, rank)
+    return at(stage, call, partial(_raise, NO_MEMORY), rank)
+
+
+def _out_of_memory_backward(call: int, rank: int) -> None:
+    if int(os.environ.get("RANK", "0")) != rank:
+        return
+    evaluate, calls = DiffusionPolicy.evaluate, []
+
+    def then_fails(self: DiffusionPolicy, *arguments: Any, **options: Any) -> Evaluation:
+        evaluation = evaluate(self, *arguments, **options)
+        calls.append(None)
+        if len(calls) == call:
+            trained = [p for p in self.network.parameters() if p.requires_grad]
+
+            def fail(gradient: torch.Tensor) -> None:
+                handle.remove()
+                assert any(p.grad is not None for p in trained), "nothing was half done"
+                raise NO_MEMORY
+
+            handle = trained[len(trained) // 2].register_hook(fail)
+        return evaluation
+
+    DiffusionPolicy.evaluate = then_fails
+
+
 def shifted(amount: float) -> Hook:
     """A hook: the policy scores its actions by so much too high."""
     return partial(_shift, amount)

@@ -108,7 +108,7 @@ def test_a_dropped_sample_changes_the_gradient(gradients: Gradients) -> None:
     assert error(read(f"dropped/{WHOLE}"), read(f"all/{WHOLE}")) > 0.05
 
 
-@pytest.mark.parametrize("broken", ["counts are local", "the wrapper is left out"])
+@pytest.mark.parametrize("broken", ["counts are local", "nothing is averaged"])
 def test_a_broken_average_over_processes_is_seen(broken: str, gradients: Gradients) -> None:
     whole = gradients(1, torch.float32, False)[0](f"dropped/{WHOLE}")
     for read in gradients(2, torch.float32, False, broken):

@@ -22,8 +22,8 @@ Uninterrupted = Callable[[int], Journey]
 LAST_CALLS = {"sampling": 6, "scoring": 6, "updating": 12, "recording": 4, "saving": 12}
 """How often a process does each at least, before the run has ended."""
 
-NOT_NEEDED = {"state/processes", "state/scaler"}
-"""Items that a run of as many processes in full precision does without."""
+NOT_NEEDED = {"state/processes", "state/scaler", "state/found_sizes"}
+"""Items that a run of as many processes in full precision, with enough memory, does without."""
 
 
 def moments(processes: int) -> list[tuple[str, int, int]]:

@@ -94,8 +94,8 @@ def tiny_stable_diffusion_xl(folder: Path) -> Path:
     return folder
 
 
-def tiny_stable_diffusion_3(folder: Path) -> Path:
-    """Save a pipeline shaped like SD3."""
+def tiny_stable_diffusion_3(folder: Path, *, t5: bool = True) -> Path:
+    """Save a pipeline shaped like SD3, with its third text encoder or without."""
     torch.manual_seed(0)
     tokenizer, t5_tokenizer = tiny_tokenizer(folder / "tokenizer"), tiny_t5_tokenizer()
     transformer = SD3Transformer2DModel(
@@ -119,8 +119,8 @@ def tiny_stable_diffusion_3(folder: Path) -> Path:
         tokenizer=tokenizer,
         text_encoder_2=tiny_clip_encoder(tokenizer, projected=True),  # pyright: ignore[reportArgumentType]
         tokenizer_2=tokenizer,
-        text_encoder_3=tiny_t5_encoder(t5_tokenizer, width=32),
-        tokenizer_3=t5_tokenizer,  # pyright: ignore[reportArgumentType]
+        text_encoder_3=tiny_t5_encoder(t5_tokenizer, width=32) if t5 else None,  # pyright: ignore[reportArgumentType]
+        tokenizer_3=t5_tokenizer if t5 else None,  # pyright: ignore[reportArgumentType]
     )
     pipeline.save_pretrained(folder)
     return folder
