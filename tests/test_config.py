@@ -337,6 +337,7 @@ def test_betas_are_two_numbers_below_1(betas: list[str]) -> None:
         ({"evaluation": {"prompts": {}}}, "evaluation.prompts"),
         ({"algorithm": {"advantages": "group"}}, "algorithm.group_size"),
         ({"algorithm": {"advantages": "leave_one_out", "group_size": 1}}, "algorithm.group_size"),
+        ({"algorithm": {"advantage_std": "batch"}}, "algorithm.advantage_std"),
         ({"algorithm": {"min_count": 40}}, "algorithm.min_count"),  # the buffer holds 32
         ({"algorithm": {"clip_range": 1e-4, "clip_nats": 1}}, "algorithm.clip_nats"),
         ({"algorithm": {"kl_target": 6}}, "algorithm.kl_coef"),

@@ -22,6 +22,11 @@ def contradictions(config: Config) -> list[str]:
             f"algorithm.group_size: {algorithm.group_size} leaves no other sample to compare with; "
             f"advantages: {algorithm.advantages} needs 2 or more, such as 8"
         )
+    if algorithm.advantage_std == "batch" and algorithm.advantages != "group":
+        problems.append(
+            f"algorithm.advantage_std: batch is for advantages: group, and not for "
+            f"{algorithm.advantages}, which has a divisor of its own or none; leave the key out"
+        )
     clipped = isinstance(algorithm, DdpoConfig | GrpoConfig)
     if clipped and algorithm.clip_range and algorithm.clip_nats:
         problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")

@@ -30,6 +30,7 @@ class BaseModel:
         network: configuration of what is trained.
         scheduler: of the noise schedule.
         vae: of the autoencoder.
+        left_out: tokenizers and text encoders that it does without, such as SD3's T5.
     """
 
     model: str
@@ -37,6 +38,7 @@ class BaseModel:
     network: Mapping[str, Any]
     scheduler: Mapping[str, Any]
     vae: Mapping[str, Any]
+    left_out: tuple[str, ...] = ()
 
     @property
     def family(self) -> type[Family]:
@@ -71,13 +73,15 @@ def read_base(model: str) -> BaseModel:
     """
     index = _read(model, INDEX)
     pipeline = index["_class_name"]
-    network = _family(pipeline, model).network_name
+    family = _family(pipeline, model)
+    network, parts = family.network_name, [part for pair in family.tokenizers for part in pair]
     return BaseModel(
         model,
         pipeline,
         network=_read(model, f"{network}/config.json"),
         scheduler=_read(model, "scheduler/scheduler_config.json"),
         vae=_read(model, "vae/config.json"),
+        left_out=tuple(part for part in parts if index.get(part) == [None, None]),
     )
 
 

@@ -23,7 +23,8 @@ def usage(config: Config, base: BaseModel, prompt: str, *, adapter: bool) -> str
     lines = ["import torch", f"from diffusers import {', '.join(classes)}"]
     if adapter and base.model == EMBEDDED:
         lines += ["from ddpo.worlds.shapes import pipeline_path  # the base comes with ddpo"]
-    lines += ["", HERE, f"pipeline = DiffusionPipeline.from_pretrained({_whole(base, adapter)})"]
+    whole = ", ".join([_whole(base, adapter), *(f"{part}=None" for part in base.left_out)])
+    lines += ["", HERE, f"pipeline = DiffusionPipeline.from_pretrained({whole})"]
     if plain_ddim:
         lines += [
             "scheduler = pipeline.scheduler.config",

@@ -22,6 +22,7 @@ from ddpo.export.formats import export_run
 from ddpo.export.markdown import fenced, literal
 from tests.export.runs import Finished, finished
 from tests.gallery import made_up
+from tests.support.pipelines import tiny_stable_diffusion_3
 from tests.support.policies import configured
 
 Models = Callable[[str], Path]
@@ -119,6 +120,19 @@ def test_so_does_that_of_a_merged_pipeline(
     (expected,) = sample(made.path, ["a photo of a cat"], seed=0)
     drawn = np.asarray(Image.open("picture.png")).astype(int)
     assert np.abs(drawn - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("lora", [True, False])
+def test_so_does_that_of_sd3_without_t5(
+    lora: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_stable_diffusion_3(tmp_path / "model", t5=False)
+    made = finished(tmp_path, model, lora=lora)
+    export_run(made.path, "card")
+    monkeypatch.chdir(made.path / "final")
+    exec(compile(code_in(Path("README.md").read_text()), "README.md", "exec"), {})
+    (expected,) = sample(made.path, ["a photo of a cat"], seed=0)
+    assert np.array_equal(np.asarray(Image.open("picture.png")), np.asarray(expected))
 
 
 def test_the_embedded_base_comes_from_the_package() -> None:
