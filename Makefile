@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 RUN = shapes-compressibility
+DEEPSPEED = deepspeed einops hjson msgpack ninja py-cpuinfo
 
 .PHONY: install install-test demo test lint
 
@@ -17,6 +18,9 @@ install-test: $(VENV)/.installed-test
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+# apart, since accelerate imports it wherever it is installed; the tests that need it look here
+	rm -rf $(VENV)/deepspeed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $(VENV)/deepspeed --no-deps $(DEEPSPEED)
 	touch $@
 
 # Fine-tunes the embedded shapes model with DDPO; a second call continues or shows the first.

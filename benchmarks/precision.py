@@ -24,7 +24,8 @@ import diffusers
 import torch
 from torch import Tensor
 
-from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
+from ddpo.diffusion.building import build_diffusion_policy
+from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.policies import AUTOCAST_DTYPES
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Trajectory

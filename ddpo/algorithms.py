@@ -111,7 +111,7 @@ class Algorithm:
             log_probs = _guarded(evaluation, old_log_probs, mask)
             old_log_probs = torch.zeros_like(log_probs)  # its ratio is exp of that alone
         if isinstance(self._config, NftConfig):
-            loss = _nft(self._config, evaluation, old_log_probs, advantage, mask)
+            loss = _nft(self._config, evaluation, advantage, mask)
         elif self.clip_range is None:
             loss = objectives.score_function(log_probs, advantage, mask)
         else:
@@ -155,22 +155,15 @@ def _guarded(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Ten
     return mask * objectives.guarded_log_ratio(evaluation.log_probs, old_log_probs, shift, scale)
 
 
-def _nft(
-    config: NftConfig,
-    evaluation: Evaluation,
-    old_log_probs: Tensor,
-    advantage: Tensor,
-    mask: Tensor,
-) -> Tensor:
+def _nft(config: NftConfig, evaluation: Evaluation, advantage: Tensor, mask: Tensor) -> Tensor:
     """DiffusionNFT's loss `[b, a]`, 0 where masked."""
-    shift, level = evaluation.squared_mean_shift, evaluation.step_scale
-    if shift is None or level is None:
+    error, old_error = evaluation.velocity_error, evaluation.old_velocity_error
+    if error is None or old_error is None or evaluation.step_scale is None:
         raise TypeError("DiffusionNFT compares velocities, and this policy records none")
     return objectives.diffusion_nft(
-        evaluation.log_probs,
-        old_log_probs,
-        shift,
-        level,
+        error,
+        old_error,
+        evaluation.step_scale,
         advantage,
         mask,
         mixing=config.mixing,

@@ -9,18 +9,18 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.commands.config.config_args import default_config_file
-from accelerate.utils import DistributedType, broadcast_object_list
-from torch import nn
+from accelerate.utils import broadcast_object_list
 
 from ddpo.config.schema import Config
 from ddpo.errors import DdpoError, UserError, WriteError
+from ddpo.launch_problems import check_launch, keep_text_encoders_whole
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1
@@ -48,6 +48,8 @@ def start_accelerator(config: Config) -> Accelerator:
     if config.tracker != "none" and not accelerator.log_with:  # accelerate only warns
         raise UserError(f"tracker: {config.tracker} is not installed; install it, or tracker: none")
     check_process_count(config.train.processes, accelerator.num_processes)
+    check_launch(config, accelerator)
+    keep_text_encoders_whole()
     return accelerator
 
 
@@ -131,42 +133,6 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
     if isinstance(outcome[1], DdpoError):
         raise outcome[1]
     return outcome[0]  # pyright: ignore[reportReturnType]
-
-
-def passes_are_local(accelerator: Accelerator) -> bool:
-    """Whether every process holds the whole network, so that passes exchange nothing."""
-    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-    return accelerator.distributed_type not in sharded
-
-
-def prepare_training(
-    accelerator: Accelerator, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[nn.Module, Any]:
-    """The network and its optimizer behind accelerate's wrappers.
-
-    A network that every process holds whole is put behind none that exchanges gradients: such a
-    wrapper does so while its last backward pass goes on, which could no longer be undone if memory
-    ran out in it. `average_gradients` does it afterwards.
-    """
-    if not passes_are_local(accelerator):
-        return accelerator.prepare(network, optimizer)
-    prepared: nn.Module = accelerator.prepare_model(network, evaluation_mode=True)
-    if accelerator.num_processes > 1:
-        for parameter in prepared.parameters():
-            torch.distributed.broadcast(parameter.data, src=0)
-    return prepared, accelerator.prepare_optimizer(optimizer)
-
-
-def average_gradients(accelerator: Accelerator, parameters: Sequence[nn.Parameter]) -> None:
-    """Give all processes the mean of their gradients, unless their wrapper has done so."""
-    if accelerator.num_processes == 1 or not passes_are_local(accelerator):
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    for pending in [torch.distributed.all_reduce(g, async_op=True) for g in gradients]:
-        assert pending is not None
-        pending.wait()
-    for gradient in gradients:
-        gradient /= accelerator.num_processes
 
 
 def summed(accelerator: Accelerator, values: torch.Tensor) -> torch.Tensor:

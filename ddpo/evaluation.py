@@ -19,7 +19,7 @@ from ddpo.fitting import fit_sampling
 from ddpo.metrics import Row
 from ddpo.randomness import EVALUATION, RowGenerator
 from ddpo.run import Run
-from ddpo.scoring import Scores
+from ddpo.scores import Scores
 from rewards.files import INDEX
 from rewards.image import png
 

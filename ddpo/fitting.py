@@ -15,9 +15,10 @@ from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from ddpo.batching import BatchPlan
-from ddpo.distributed import largest, passes_are_local
+from ddpo.distributed import largest
 from ddpo.errors import RunError
 from ddpo.run import Run
+from ddpo.sharding import passes_are_local
 from ddpo.trajectory import Trajectory
 
 T = TypeVar("T")

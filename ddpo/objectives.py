@@ -13,12 +13,13 @@ from torch import Tensor, maximum, where
 
 PerAction = Float[Tensor, "b a"]
 Advantages = Float[Tensor, "b #a"]  # one a sample, or one an action
+Errors = Float[Tensor, "b a *latent"]
 
 MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to ± this before the exponential, so that none overflows."""
 
 SMALLEST_ERROR = 1e-5
-"""Root-mean-square errors are divided by no less than this, as published with DiffusionNFT."""
+"""Squared errors are divided by no less than this, as published with DiffusionNFT."""
 
 
 def score_function(log_probs: PerAction, advantages: Advantages, mask: PerAction) -> PerAction:
@@ -70,9 +71,8 @@ def guarded_log_ratio(
 
 
 def diffusion_nft(
-    log_probs: PerAction,
-    old_log_probs: PerAction,
-    squared_mean_shift: PerAction,
+    error: Errors,
+    old_error: Errors,
     noise_level: PerAction,
     advantages: Advantages,
     mask: PerAction,
@@ -84,33 +84,29 @@ def diffusion_nft(
 
     c/β · (q·w⁺‖v⁺ − u‖² + (1−q)·w⁻‖v⁻ − u‖²), where u = ε − x0 is the velocity to match,
     v⁺ = βv + (1−β)v_old and v⁻ = (1+β)v_old − βv are the implicit policies, and
-    q = clip(A/2c + ½, 0, 1) is how likely the sample is a good one. Both errors follow from three
-    means, with e = v_old − u and d = v − v_old: ‖v± − u‖² = ‖e‖² ± 2β e·d + β²‖d‖².
-
-    w = σ²/sg(σ‖v± − u‖) makes each the error of x0 over its own size, here its root mean square
-    where the paper has the mean absolute error: for Gaussian errors a constant factor of 0.8.
+    q = clip(A/2c + ½, 0, 1) is how likely the sample is a good one. w = σ²/sg(σ·mean|v± − u|) makes
+    each the squared error of x0 over its mean absolute error.
 
     Args:
-        log_probs: −‖v − u‖², mean over latent dimensions.
-        old_log_probs: the same of the policy that sampled.
-        squared_mean_shift: ‖v − v_old‖², mean over latent dimensions.
+        error: v − u.
+        old_error: v_old − u, of the policy that sampled.
         noise_level: σ, in (0, 1].
         advantages: A.
         mask: 1 where an action counts.
         mixing: β.
         advantage_clip: c.
     """
-    along = mixing * (old_log_probs - log_probs - squared_mean_shift)
-    across = mixing**2 * squared_mean_shift - old_log_probs
     good = (advantages / (2 * advantage_clip) + 0.5).clamp(0, 1)
-    plus, minus = (_relative_error(across + side, noise_level) for side in (along, -along))
+    plus = _relative_error(mixing * error + (1 - mixing) * old_error, noise_level)
+    minus = _relative_error((1 + mixing) * old_error - mixing * error, noise_level)
     return advantage_clip / mixing * (good * plus + (1 - good) * minus) * mask
 
 
-def _relative_error(velocity_error: PerAction, noise_level: PerAction) -> PerAction:
-    """Mean squared error of x0 over its root, which is taken as a constant."""
-    error = noise_level.square() * velocity_error
-    return error / error.detach().clamp(min=SMALLEST_ERROR**2).sqrt()
+def _relative_error(velocity_error: Errors, noise_level: PerAction) -> PerAction:
+    """Mean squared error of x0 over its mean absolute error, which is taken as a constant."""
+    squared = noise_level.square() * velocity_error.square().flatten(2).mean(2)
+    size = noise_level * velocity_error.detach().abs().flatten(2).mean(2)
+    return squared / size.clamp(min=SMALLEST_ERROR)
 
 
 def value_loss(

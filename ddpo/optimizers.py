@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ddpo.config.schema import TrainConfig
 from ddpo.errors import UserError
+
+EIGHT_BIT_BLOCK, EIGHT_BIT_LEAST = 256, 4096
+"""Elements that share a scale in bitsandbytes; tensors of fewer than the second keep fp32."""
 
 
 def build_optimizer(
@@ -31,6 +35,20 @@ def build_optimizer(
     return adamw(
         parameters, config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
     )
+
+
+def empty_state(config: TrainConfig, parameter: Tensor) -> list[Tensor]:
+    """Tensors of the size of what AdamW in 8 bits or Adafactor keeps of a parameter."""
+    if config.optimizer == "adafactor":
+        if parameter.ndim < 2:
+            return [torch.empty_like(parameter)]
+        return [parameter[..., :1].detach().clone(), parameter[..., :1, :].detach().clone()]
+    size = parameter.numel()
+    if size < EIGHT_BIT_LEAST:
+        return [torch.empty_like(parameter, dtype=torch.float32) for _ in range(2)]
+    moments = [torch.empty_like(parameter, dtype=torch.uint8) for _ in range(2)]
+    scales = math.ceil(size / EIGHT_BIT_BLOCK)
+    return moments + [parameter.new_empty(scales, dtype=torch.float32) for _ in range(2)]
 
 
 def _adamw_8bit() -> Any:

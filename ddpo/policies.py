@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import torch
 
-from ddpo.config.schema import FORWARD_PROCESS, Config, NftConfig
+from ddpo.config.schema import Config, NftConfig
 from ddpo.trajectory import Policy
+
+if TYPE_CHECKING:
+    from ddpo.diffusion.family import Family
 
 AUTOCAST_DTYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def build_policy(config: Config, device: torch.device, mixed_precision: str) -> Policy:
-    """Load the model that is to be trained.
+def build_policy(
+    config: Config,
+    device: torch.device,
+    mixed_precision: str,
+    load: Callable[..., Family] | None = None,
+) -> Policy:
+    """Load the model that is to be trained, with `load_family` or another loader like it.
 
     Raises:
         UserError: it cannot be loaded, or not trained by this algorithm.
     """
+    from ddpo.diffusion.building import build_diffusion_policy
     from ddpo.diffusion.forward_process import ForwardProcessPolicy
+    from ddpo.diffusion.loading import load_family
     from ddpo.diffusion.old_policy import OldPolicy
-    from ddpo.diffusion.policy import build_diffusion_policy
 
-    policy = build_diffusion_policy(config, device, AUTOCAST_DTYPES[mixed_precision])
+    policy = build_diffusion_policy(
+        config, device, AUTOCAST_DTYPES[mixed_precision], load or load_family
+    )
     algorithm = config.algorithm
-    if not isinstance(algorithm, FORWARD_PROCESS):
+    if not algorithm.forward_process:
         return policy
     old = None
     if isinstance(algorithm, NftConfig):

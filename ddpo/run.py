@@ -16,14 +16,16 @@ from ddpo.batching import BatchPlan, plan_batches
 from ddpo.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from ddpo.config.schema import Config
 from ddpo.config.writing import config_tree
-from ddpo.distributed import die_with_launcher, on_main, prepare_training, start_accelerator
+from ddpo.distributed import die_with_launcher, on_main, start_accelerator
 from ddpo.errors import UserError
 from ddpo.metrics import MetricsLog
 from ddpo.optimizers import build_optimizer
+from ddpo.parallelism import parallelism_of
 from ddpo.policies import build_policy
 from ddpo.prompts import PromptSet, load_prompts
 from ddpo.run_folder import RunFolder
-from ddpo.scoring import Scorer
+from ddpo.scorer import Scorer
+from ddpo.sharding import trained_parameters
 from ddpo.state import TrainState
 from ddpo.trajectory import Policy
 
@@ -125,18 +127,20 @@ def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> Tr
     accelerate's wrapper.
     """
     train = config.train
-    parameters = [p for p in policy.network.parameters() if p.requires_grad]
-    optimizer = build_optimizer(train, parameters)
+    optimizer = build_optimizer(train, list(trained_parameters(policy.network).values()))
     schedule = get_scheduler(
         LR_SCHEDULES[train.lr_schedule],
         optimizer,
         num_warmup_steps=train.warmup_updates,
         num_training_steps=train.iterations * train.updates_per_iteration,
     )
-    ema = EMAModel(parameters, decay=train.ema_decay) if train.ema_decay else None
-    policy.network, prepared = prepare_training(accelerator, policy.network, optimizer)
+    parallelism = parallelism_of(accelerator, train.max_grad_norm)
+    prepared = parallelism.prepare(policy, optimizer)
     algorithm = Algorithm(config.algorithm, policy.action_dimensions)
-    return TrainState(policy, prepared, schedule, ema, algorithm, accelerator)
+    state = TrainState(policy, prepared, schedule, None, algorithm, accelerator, parallelism)
+    if train.ema_decay:  # of the parameters as they are now: in pieces, perhaps
+        state.ema = EMAModel(state.parameters, decay=train.ema_decay)
+    return state
 
 
 def _restore(run: Run) -> None:

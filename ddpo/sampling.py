@@ -16,6 +16,7 @@ from ddpo.config.schema import Config
 from ddpo.diffusion.chain import DEFAULT_ETA
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import load_family
+from ddpo.diffusion.precision import uniform_precision
 from ddpo.errors import UserError
 from ddpo.run_folder import RunFolder
 
@@ -35,8 +36,8 @@ def sample(
     the CPU.
 
     Args:
-        run_or_model: a run folder (its final model, sampled as its held-out prompts are), or what
-            `policy.model` accepts.
+        run_or_model: a run folder (its final model, sampled as its held-out prompts are, all of it
+            in the dtype of `policy.precision.network`), or what `policy.model` accepts, in fp32.
         prompts: at least one.
         seed: of the first picture.
         num_steps: denoising steps; the run's, or 50.
@@ -88,9 +89,10 @@ def _trained_family(config: Config, path: Path) -> Family:
             f"--resume`"
         )
     length = config.policy.max_sequence_length
+    precision = uniform_precision(config.policy.precision)
     if config.lora is None:
-        return load_family(str(final), length)
-    family = load_family(config.policy.model, length)
+        return load_family(str(final), length, precision)
+    family = load_family(config.policy.model, length, precision)
     family.pipeline.load_lora_weights(final)
     return family
 

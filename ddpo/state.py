@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from ddpo.algorithms import Algorithm
 from ddpo.checkpoint import Checkpoint
+from ddpo.parallelism import Parallelism
+from ddpo.sharding import placed_like, trained_parameters, whole_on_main
 from ddpo.trajectory import Policy
 
 
@@ -40,6 +42,7 @@ class TrainState:
     ema: EMAModel | None
     algorithm: Algorithm
     accelerator: Accelerator
+    parallelism: Parallelism
     iteration: int = 0
     samples_seen: int = 0
     network_passes: int = 0
@@ -55,7 +58,7 @@ class TrainState:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer trains."""
-        return [p for p in self.policy.network.parameters() if p.requires_grad]
+        return list(trained_parameters(self.policy.network).values())
 
     @contextmanager
     def averaged_weights(self):
@@ -74,15 +77,18 @@ class TrainState:
         """The whole state, of all processes. A collective: every process calls it, the main one
         writes the result.
         """
-        tensors, optimizer = _flat_optimizer(self.optimizer.state_dict())
+        tensors, optimizer = _flat_optimizer(
+            self.parallelism.optimizer_state(self.optimizer, self.parameters)
+        )
         random_tensors, random_plain = _gathered(self.random_states)
         ema = {} if self.ema is None else _numbered(self.ema.shadow_params)
         scaler = self.accelerator.scaler
+        is_main = self.accelerator.is_main_process
         return Checkpoint(
             tensors={
-                "weights": self.policy.trained_state(),
-                "optimizer": tensors,
-                "ema": ema,
+                "weights": self.parallelism.weights(self.policy),
+                "optimizer": whole_on_main(tensors, is_main=is_main),
+                "ema": whole_on_main(ema, is_main=is_main),
                 "random_states": random_tensors,
             },
             state={
@@ -103,15 +109,14 @@ class TrainState:
     def restore(self, saved: Checkpoint) -> None:
         """Continue from a checkpoint as if nothing had happened in between."""
         state = saved.state
-        self.policy.load_trained_state(saved.tensors["weights"])
-        self.optimizer.load_state_dict(
-            _nested_optimizer(saved.tensors["optimizer"], state["optimizer"])
-        )
+        self.parallelism.load_weights(self.policy, saved.tensors["weights"])
+        optimizer = _nested_optimizer(saved.tensors["optimizer"], state["optimizer"])
+        self.parallelism.load_optimizer_state(self.optimizer, self.parameters, optimizer)
         self.schedule.load_state_dict(state["schedule"])
         if self.ema is not None:
             self.ema.optimization_step = state["ema_step"]
             for index, shadow in enumerate(self.ema.shadow_params):
-                shadow.copy_(saved.tensors["ema"][str(index)])
+                shadow.copy_(placed_like(saved.tensors["ema"][str(index)], shadow))
         self.algorithm.load_state_dict(state["algorithm"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])

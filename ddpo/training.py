@@ -24,7 +24,8 @@ from ddpo.metrics import Row
 from ddpo.progress import progress
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run, start_tracker
-from ddpo.scoring import Scores, Scoring, settle_failures
+from ddpo.scores import Scores, settle_failures
+from ddpo.scoring import Scoring
 from ddpo.stopping import StopRequest
 from ddpo.trajectory import Trajectory
 from ddpo.update import update_policy
@@ -96,7 +97,8 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     scores = scoring.finish(trajectory)
     scored = time.perf_counter()
     prompts, advantages, keep, without_spread = _compare(run, trajectory, scores)
-    measured = update_policy(run, trajectory.without_outputs(), advantages, keep)
+    trajectory = trajectory.without_outputs()
+    measured = update_policy(run, trajectory, advantages, keep)
     updated = time.perf_counter()
     state = run.state
     made = torch.tensor(run.policy.network_passes - passes, device=run.accelerator.device)
@@ -210,17 +212,18 @@ def _finish(run: Run) -> None:
     """Write the model in its home library's format, its card, and the gallery."""
 
     def save(folder: Path) -> None:
-        run.policy.save_pretrained(folder)
+        run.policy.save_pretrained(folder, weights)
         if run.config.lora is not None:
             name_base_model(folder, run.config.policy.model)
 
-    def write() -> None:
-        with run.state.averaged_weights():
-            write_folder(run.folder.final, save)
+    def describe() -> None:
         write_card(run.folder.final, run.folder.path, run.config)
         write_gallery(run.folder.path)
 
-    on_main(run.accelerator, write)
+    with run.state.averaged_weights():
+        weights = run.state.parallelism.weights(run.policy)
+        on_main(run.accelerator, lambda: write_folder(run.folder.final, save))
+    on_main(run.accelerator, describe)
     run.say(f"finished: {run.folder.final} and {run.folder.path / 'gallery' / 'index.html'}")
 
 

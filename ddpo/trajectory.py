@@ -112,8 +112,11 @@ class Evaluation:
         entropy: `[b, a]` nats, where the policy can tell.
         values: `[b, a]`, where the policy has a critic.
         squared_mean_shift: `[b, a]`, mean over latent dimensions of (μ − μ_old)², where the policy
-            recorded μ_old: the mean of a step, or the velocity at a noise level.
+            recorded μ_old, the mean of a step.
         step_scale: `[b, a]`, std of each step of a denoising chain, or the noise level.
+        velocity_error: `[b, a, *latent]`, the velocity minus the one to match, where the policy
+            recorded what the one that sampled said.
+        old_velocity_error: `[b, a, *latent]`, the same of that one.
     """
 
     log_probs: Float[Tensor, "b a"]
@@ -122,6 +125,8 @@ class Evaluation:
     values: Float[Tensor, "b a"] | None = None
     squared_mean_shift: Float[Tensor, "b a"] | None = None
     step_scale: Float[Tensor, "b a"] | None = None
+    velocity_error: Float[Tensor, "b a *latent"] | None = None
+    old_velocity_error: Float[Tensor, "b a *latent"] | None = None
 
 
 @runtime_checkable
@@ -139,6 +144,11 @@ class Policy(Protocol):
     @network.setter
     def network(self, network: nn.Module) -> None:
         """The loop replaces it by its distributed wrapper."""
+        ...
+
+    @property
+    def reference_network(self) -> nn.Module | None:
+        """A frozen copy of the network that is the reference policy, where there is one."""
         ...
 
     @property
@@ -183,8 +193,10 @@ class Policy(Protocol):
         """Replace what is trained by a state that `trained_state` gave."""
         ...
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write the model (or its adapter) in the form that its home library loads."""
+    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+        """Write the model (or its adapter) in the form that its home library loads, with this
+        `trained_state`, whole, for what is trained.
+        """
         ...
 
 

@@ -8,7 +8,6 @@ however many processes there are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from ddpo.algorithms import on_policy_residual
 from ddpo.batching import BatchPlan
-from ddpo.distributed import average_gradients, largest, summed
+from ddpo.distributed import largest, summed
 from ddpo.errors import UserError
 from ddpo.fitting import fitted
 from ddpo.numerics import Numerics
@@ -137,7 +136,7 @@ def accumulate_gradients(
     actions = total.clamp(min=1)
     share = Share(trajectory, advantages.to(trajectory.mask.device), counted, actions)
     found = fitted(run, partial(local_gradient, run, share), BatchPlan.smaller_training)
-    average_gradients(accelerator, run.state.parameters)
+    run.state.parallelism.average_gradients(run.state.parameters)
     measured.actions = measured.actions + total
     for name, value in found.sums.items():
         measured.sums[name] = measured.sums.get(name, 0) + value
@@ -158,12 +157,12 @@ def local_gradient(run: Run, share: Share, plan: BatchPlan) -> Found:
     for part, rows, columns, last in network_passes(plan, share.trajectory):
         mask = share.counted[rows][:, columns]
         old_log_probs = part.log_probs[:, columns]
-        with nullcontext() if last else accelerator.no_sync(policy.network):
-            evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
-            advantage = share.advantages[rows][:, None]
-            losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
-            # averaged over processes is what must be summed
-            accelerator.backward(losses.loss.sum() * (accelerator.num_processes / share.actions))
+        evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
+        advantage = share.advantages[rows][:, None]
+        losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
+        # averaged over processes is what must be summed
+        loss = losses.loss.sum() * (accelerator.num_processes / share.actions)
+        run.state.parallelism.backward(loss, last=last)
         for name, values in losses.statistics.items():
             found.sums[name] = found.sums.get(name, 0) + values.sum()
         residual = on_policy_residual(evaluation, old_log_probs, mask)
@@ -213,22 +212,17 @@ def _step(run: Run, measured: Measured, *, counted: bool) -> None:
     """One optimizer step on the accumulated gradient, unless it is of nothing, or is not finite:
     that would destroy the weights for good. The norm is that of all processes, so they agree.
     """
-    state, scaler = run.state, run.accelerator.scaler
+    state = run.state
     if not counted:  # momentum and decay would move the weights all the same
         measured.skipped += 1
         state.optimizer.zero_grad(set_to_none=True)
         return
-    norm = run.accelerator.clip_grad_norm_(state.parameters, run.config.train.max_grad_norm)
-    assert isinstance(norm, Tensor)
-    finite = bool(norm.isfinite())
-    if finite or scaler is not None:  # the scaler skips by itself, and lowers its scale
-        state.optimizer.step()
-    if finite and not run.accelerator.optimizer_step_was_skipped:
-        state.schedule.step()
-        if state.ema is not None:
-            state.ema.step(state.parameters)
-        measured.grad_norm = measured.grad_norm + norm.detach()
-        measured.updates += 1
-    else:
+    norm = state.parallelism.step(state.optimizer, state.parameters)
+    if norm is None:
         measured.skipped += 1
-    state.optimizer.zero_grad(set_to_none=True)
+        return
+    state.schedule.step()
+    if state.ema is not None:
+        state.ema.step(state.parameters)
+    measured.grad_norm = measured.grad_norm + norm
+    measured.updates += 1

@@ -21,9 +21,16 @@ install_import_hook(["ddpo", "rewards"], "beartype.beartype")
 import pytest
 import torch
 
+from tests.support.configurations import MINIMAL, write
 from tests.support.pipelines import PIPELINES, tiny_stable_diffusion
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    """A file with the smallest configuration."""
+    return write(tmp_path, MINIMAL)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,8 @@
-"""The configuration: all errors at once, values by declared type, and every shipped file."""
+"""The configuration: its options, values by declared type, overrides, and every shipped file."""
 
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -17,19 +16,12 @@ from ddpo.batching import plan_batches
 from ddpo.config.reading import decode_config, load_config
 from ddpo.config.schema import Config, DdpoConfig, RwrConfig, ScoringConfig
 from ddpo.config.writing import config_tree, differing_keys, dump_config
-from ddpo.errors import ConfigError, UserError
+from ddpo.errors import UserError
 from ddpo.run_folder import RunFolder
+from tests.support.configurations import MINIMAL, tree, write
 
 SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
-MINIMAL = """
-name: a-run
-policy: {kind: diffusion, model: shapes}
-prompts: {set: shapes}
-rewards: {jpeg_compressibility: 1.0}
-algorithm: {kind: ddpo}
-train: {iterations: 3, samples_per_iteration: 8}
-"""
 
 FULL = """
 name: "1e3"
@@ -51,6 +43,7 @@ evaluation: {every: 5, samples: 0, prompts: {set: animals}}
 checkpoint: {every: 1, keep: 1}
 tracker: tensorboard
 """
+
 
 OPTIONS = """
 algorithm algorithm.advantage_clip algorithm.advantage_std algorithm.advantages
@@ -82,33 +75,6 @@ train.optimizer train.trajectories_on
 train.updates_per_iteration train.warmup_updates train.weight_decay
 watch
 """
-
-
-def tree(**sections: Any) -> dict[str, Any]:
-    """A minimal configuration; a mapping given for a section is merged into it."""
-    base = yaml.safe_load(MINIMAL)
-    for name, value in sections.items():
-        both = isinstance(value, dict) and isinstance(base.get(name), dict)
-        base[name] = {**base[name], **value} if both else value
-    return base
-
-
-def problems_of(**sections: Any) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        decode_config(tree(**sections))
-    assert all(problem in str(caught.value) for problem in caught.value.problems)
-    return caught.value.problems
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "run.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def minimal(tmp_path: Path) -> Path:
-    return write(tmp_path, MINIMAL)
 
 
 def schemas(annotation: Any) -> Iterator[Any]:
@@ -210,154 +176,6 @@ def test_a_run_that_python_began_can_be_reopened(tmp_path: Path) -> None:
         RunFolder.reopen(other)
 
 
-def test_all_errors_are_reported_at_once() -> None:
-    problems = problems_of(
-        polciy={},
-        prompts={"sett": "x"},
-        rewards={"one": "much"},
-        train={"iterations": "1.5", "learning_rate": "fast", "mixed_precision": "maybe"},
-        algorithm={"clip_rnge": 1},
-        lora={"rnk": 2},
-        evaluation={"prompts": {"fle": "x"}},
-        seed=-1,
-    )
-    assert sorted(problem.partition(":")[0] for problem in problems) == [
-        "algorithm.clip_rnge",
-        "evaluation.prompts.fle",
-        "lora.rnk",
-        "polciy",
-        "prompts.sett",
-        "rewards.one",
-        "seed",
-        "train.iterations",
-        "train.learning_rate",
-        "train.mixed_precision",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("override", "problem"),
-    [
-        ("polciy=1", "unknown key; did you mean policy?"),
-        ("train.learning_rat=1", "unknown key; did you mean learning_rate?"),
-        ("lora.rnk=1", "unknown key; did you mean rank?"),
-        ("prompts.fiel=x", "unknown key; did you mean file?"),
-        ("prompts.zzz=x", "unknown key; known here: set, file"),
-        ("evaluation.prompts.fle=x", "unknown key; did you mean file?"),
-        ("algorithm.clip_rnge=1", "unknown key; did you mean clip_range?"),
-        ("algorithm.kl_cof=1", "unknown key; did you mean kl_coef?"),
-        ("algorithm.kind=gpro", "unknown kind 'gpro'; one of ddpo, ddpo_sf, grpo, rwr, nft, awm"),
-        ("name=", "None is not valid: Input should be a valid string"),
-        ("seed=-1", "'-1' is not valid: Input should be greater than or equal to 0"),
-        ("train.iterations=0", "'0' is not valid: Input should be greater than 0"),
-        ("train.iterations=", "None is not valid: Input should be a valid integer"),
-        ("policy.eta=-0.5", "'-0.5' is not valid: Input should be greater than or equal to 0"),
-        (
-            "policy.sampler=ddpm",
-            "'ddpm' is not valid: Input should be 'ddim', 'flow_sde', 'cps' or 'dance_sde'",
-        ),
-    ],
-)
-def test_an_error_names_the_path_the_value_and_the_remedy(
-    minimal: Path, override: str, problem: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_config(minimal, [override])
-    assert caught.value.problems == [f"{override.partition('=')[0]}: {problem}"]
-    assert str(caught.value).startswith(str(minimal))
-
-
-@pytest.mark.parametrize(
-    ("kind", "key"), [("ddpo_sf", "clip_range"), ("rwr", "clip_nats"), ("ddpo", "temperature")]
-)
-def test_an_algorithm_refuses_the_options_of_another(kind: str, key: str) -> None:
-    (problem,) = problems_of(algorithm={"kind": kind, key: 0.1})
-    assert problem.startswith(f"algorithm.{key}: unknown key")
-
-
-@pytest.mark.parametrize("key", ["name", "policy", "prompts", "rewards", "algorithm", "train"])
-def test_what_has_no_default_must_be_given(key: str) -> None:
-    without = {name: section for name, section in tree().items() if name != key}
-    with pytest.raises(ConfigError) as caught:
-        decode_config(without)
-    assert caught.value.problems == [f"{key}: missing; it has no default"]
-
-
-def test_a_missing_key_of_a_section_is_named_in_full() -> None:
-    assert problems_of(policy={"kind": "diffusion"} | {"model": None})[0].startswith("policy.model")
-    with pytest.raises(ConfigError) as caught:
-        decode_config({**tree(), "train": {}, "algorithm": {"clip_range": 1}})
-    assert caught.value.problems == [
-        "algorithm.kind: missing; one of ddpo, ddpo_sf, grpo, rwr, nft, awm",
-        "train.iterations: missing; it has no default",
-        "train.samples_per_iteration: missing; it has no default",
-    ]
-
-
-@pytest.mark.parametrize("key", ["rwr", "ddpo", "rewards[0]", "a.b"])
-def test_any_word_may_be_an_unknown_key(key: str) -> None:
-    (problem,) = problems_of(**{key: 1})
-    assert problem.startswith(f"{key}: unknown key")
-
-
-@pytest.mark.parametrize("section", ["policy", "prompts", "rewards", "algorithm", "train", "lora"])
-@pytest.mark.parametrize("value", ["word", 3, ["a", "b"]])
-def test_a_section_is_a_mapping(section: str, value: Any) -> None:
-    (problem,) = problems_of(**{section: value})
-    assert problem.startswith(f"{section}: {value!r} is not valid")
-
-
-@pytest.mark.parametrize("value", [None, "much", [1], ""])
-def test_a_weight_is_a_number(value: Any) -> None:
-    (problem,) = problems_of(rewards={"jpeg_compressibility": value})
-    assert problem.startswith(f"rewards.jpeg_compressibility: {value!r} is not valid")
-
-
-@pytest.mark.parametrize(
-    "path", ["train.learning_rate", "train.weight_decay", "policy.guidance_scale"]
-)
-@pytest.mark.parametrize("value", ["inf", "nan"])
-def test_numbers_are_finite(path: str, value: str) -> None:
-    section, key = path.split(".")
-    (problem,) = problems_of(**{section: {key: value}})
-    assert problem.startswith(f"{path}: '{value}' is not valid")
-
-
-@pytest.mark.parametrize("betas", [["0.9", "1"], ["-0.1", "0.9"], ["0.9"], ["0.9", "0.9", "0.9"]])
-def test_betas_are_two_numbers_below_1(betas: list[str]) -> None:
-    problems = problems_of(train={"betas": betas})
-    assert all(problem.startswith("train.betas") for problem in problems)
-
-
-@pytest.mark.parametrize(
-    ("sections", "path"),
-    [
-        ({"prompts": {"file": "x"}}, "prompts"),
-        ({"prompts": {"set": None}}, "prompts"),
-        ({"evaluation": {"prompts": {}}}, "evaluation.prompts"),
-        ({"algorithm": {"advantages": "group"}}, "algorithm.group_size"),
-        ({"algorithm": {"advantages": "leave_one_out", "group_size": 1}}, "algorithm.group_size"),
-        ({"algorithm": {"advantage_std": "batch"}}, "algorithm.advantage_std"),
-        ({"algorithm": {"min_count": 40}}, "algorithm.min_count"),  # the buffer holds 32
-        ({"algorithm": {"clip_range": 1e-4, "clip_nats": 1}}, "algorithm.clip_nats"),
-        ({"algorithm": {"kl_target": 6}}, "algorithm.kl_coef"),
-        ({"policy": {"eta": 0}}, "policy.eta"),
-        ({"name": "a/b"}, "name"),
-        ({"name": ""}, "name"),
-        ({"name": "."}, "name"),
-        ({"name": ".."}, "name"),
-    ],
-)
-def test_contradictions_are_refused(sections: dict[str, Any], path: str) -> None:
-    (problem,) = problems_of(**sections)
-    assert problem.startswith(f"{path}: ")
-
-
-def test_contradictions_are_reported_together() -> None:
-    problems = problems_of(name="a/b", policy={"eta": 0}, prompts={"file": "x"})
-    assert [problem.partition(":")[0] for problem in problems] == ["prompts", "policy.eta", "name"]
-
-
 def test_overrides_go_on_top_of_the_file_in_order(minimal: Path) -> None:
     config = load_config(
         minimal,
@@ -396,59 +214,6 @@ def test_a_section_that_was_null_can_be_filled(tmp_path: Path) -> None:
     assert (lora.rank, lora.alpha) == (4, 2)
 
 
-@pytest.mark.parametrize(
-    ("override", "problem"),
-    [
-        ("seed", "override 'seed' is not of the form section.key=value"),
-        ("=1", "override '=1' is not of the form section.key=value"),
-        ("train.=1", "override 'train.=1' is not of the form section.key=value"),
-        (".seed=1", "override '.seed=1' is not of the form section.key=value"),
-        ("name.first=1", "override 'name.first=1': name is not a section"),
-        ("watch=[a", "override 'watch=[a': the value is not YAML"),
-    ],
-)
-def test_an_override_that_cannot_be_is_refused(minimal: Path, override: str, problem: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_config(minimal, [override])
-    assert caught.value.problems == [problem]
-    assert str(caught.value).startswith(str(minimal))
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("a: [1", "is not YAML"),
-        ("- a\n- b", "is not a mapping"),
-        ("word", "is not a mapping"),
-        ("", "missing"),
-        ("a: !!python/object:os.system {}", "is not YAML"),
-        (MINIMAL + "train: {iterations: 1}", "twice"),
-    ],
-)
-def test_a_file_that_is_no_configuration_is_refused(
-    tmp_path: Path, text: str, problem: str
-) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        load_config(write(tmp_path, text))
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent\.yaml.*\n.*cannot be read: No such file"):
-        load_config(tmp_path / "absent.yaml")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        load_config(tmp_path)
-    (tmp_path / "binary.yaml").write_bytes(b"name: \xff\xfe")
-    with pytest.raises(ConfigError, match="is not YAML"):
-        load_config(tmp_path / "binary.yaml")
-
-
-def test_a_configuration_error_is_bad_input() -> None:
-    assert issubclass(ConfigError, UserError)
-    assert ConfigError("x.yaml", ["one"]).exit_code == 2
-    assert str(ConfigError("x.yaml", ["one"])).startswith("x.yaml: 1 error in the")
-    assert str(ConfigError("x.yaml", ["one", "two"])).startswith("x.yaml: 2 errors in the")
-
-
 def test_differing_keys_are_named_in_full() -> None:
     one = config_tree(decode_config(tree(lora={"rank": 4})))
     other = copy.deepcopy(one)
@@ -468,13 +233,6 @@ def test_a_configuration_is_frozen(minimal: Path) -> None:
     config = load_config(minimal)
     with pytest.raises(AttributeError):
         config.seed = 1  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def test_errors_of_a_configuration_travel_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(ConfigError("a.yaml", ["one", "two"])))
-    assert isinstance(error, ConfigError)
-    assert str(error) == str(ConfigError("a.yaml", ["one", "two"]))
-    assert error.problems == ["one", "two"]
 
 
 def test_a_remote_reward_says_what_is_wrong_before_its_time_is_over() -> None:

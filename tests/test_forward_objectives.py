@@ -35,9 +35,8 @@ def velocities(shift: float = 0.5) -> tuple[Tensor, Tensor, Tensor]:
 
 def own_nft(velocity: Tensor, old: Tensor, target: Tensor, mixing: float) -> Tensor:
     return objectives.diffusion_nft(
-        -means(velocity - target),
-        -means(old - target),
-        means(velocity - old),
+        velocity - target,
+        old - target,
         LEVELS,
         ADVANTAGES,
         MASK,
@@ -47,7 +46,7 @@ def own_nft(velocity: Tensor, old: Tensor, target: Tensor, mixing: float) -> Ten
 
 
 def published_nft(velocity: Tensor, old: Tensor, target: Tensor, mixing: float) -> Tensor:
-    """Predictions of x0 by the implicit policies, each error over its own root mean square."""
+    """Predictions of x0 by the implicit policies, each squared error over its mean absolute."""
     good = (ADVANTAGES.clamp(-5, 5) / 10 + 0.5).clamp(0, 1)
     sigma = LEVELS[..., None, None, None]
     x0 = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -57,8 +56,8 @@ def published_nft(velocity: Tensor, old: Tensor, target: Tensor, mixing: float) 
         mixing * velocity + (1 - mixing) * old,
         (1 + mixing) * old - mixing * velocity,
     ):
-        error = means(noisy - sigma * implicit - x0)
-        losses.append(error / error.detach().sqrt())
+        error = noisy - sigma * implicit - x0
+        losses.append(means(error) / error.detach().abs().flatten(2).mean(2))
     return 5 / mixing * (good * losses[0] + (1 - good) * losses[1]) * MASK
 
 
@@ -76,37 +75,38 @@ def test_nft_is_the_formula_written_out_and_so_is_its_gradient(mixing: float) ->
     ("advantage", "good"), [(0.0, 0.5), (5.0, 1.0), (-5.0, 0.0), (2.5, 0.75), (9.0, 1.0)]
 )
 def test_nft_by_hand(advantage: float, good: float) -> None:
-    # one dimension: u = 2, v_old = 1, v = 1.5, β = ½: v⁺ = 1.25 and v⁻ = .75, σ = .4
+    # two dimensions: v − u = (-.5, 1), v_old − u = (-1, 0) and β = ½, so that
+    # v⁺ − u = (-.75, .5) and v⁻ − u = (-1.25, -.5), σ = .4
     loss = objectives.diffusion_nft(
-        f64(-0.25),
-        f64(-1.0),
-        f64(0.25),
+        torch.tensor([[[-0.5, 1.0]]], dtype=torch.float64),
+        torch.tensor([[[-1.0, 0.0]]], dtype=torch.float64),
         f64(0.4),
         f64(advantage),
         f64(1.0),
         mixing=0.5,
         advantage_clip=5.0,
     )
-    expected = 5 / 0.5 * 0.4 * (good * 0.75 + (1 - good) * 1.25)
+    plus, minus = (0.5625 + 0.25) / (0.75 + 0.5), (1.5625 + 0.25) / (1.25 + 0.5)
+    expected = 5 / 0.5 * 0.4 * (good * plus + (1 - good) * minus)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_perfect_match_has_no_gradient_that_is_not_finite() -> None:
     velocity = torch.ones(1, 1, 1, 1, 1, requires_grad=True)
-    error = means(velocity - 1)
-    one = torch.ones(1, 1)
+    error, one = velocity - 1, torch.ones(1, 1)
     objectives.diffusion_nft(
-        -error, -error.detach(), error, one, one, one, mixing=1.0, advantage_clip=5.0
+        error, error.detach(), one, one, one, mixing=1.0, advantage_clip=5.0
     ).sum().backward()
     assert velocity.grad is not None
     assert velocity.grad.isfinite().all()
 
 
 def test_on_policy_nft_is_awm_that_is_weighted_by_level() -> None:
-    """At v = v_old its gradient is A·w·∇‖v − u‖², whatever β, with w = σ/‖v − u‖."""
+    """At v = v_old its gradient is A·w·∇‖v − u‖², whatever β, with w = σ/mean|v − u|."""
     velocity, old, target = velocities(shift=0.0)
-    error = means(velocity - target)
-    weighted = ADVANTAGES * LEVELS / error.detach().sqrt() * error * MASK
+    error = velocity - target
+    size = error.detach().abs().flatten(2).mean(2)
+    weighted = ADVANTAGES * LEVELS / size * means(error) * MASK
     (awm,) = torch.autograd.grad(weighted.sum(), velocity, retain_graph=True)
     for mixing in (1.0, 0.1):
         (nft,) = torch.autograd.grad(own_nft(velocity, old, target, mixing).sum(), velocity)
@@ -136,7 +136,8 @@ def test_awm_clips_its_ratio_by_hand() -> None:
 def test_nft_adds_the_penalty_and_needs_velocities() -> None:
     algorithm = Algorithm(NftConfig(kl_coef=0.5), action_dimensions=1)
     old, one = f64(-1.0), f64(1.0)
-    evaluation = Evaluation(old, squared_mean_shift=f64(0.0), step_scale=one, kl=f64(3.0))
+    errors = {"velocity_error": one[..., None], "old_velocity_error": one[..., None]}
+    evaluation = Evaluation(old, step_scale=one, kl=f64(3.0), **errors)
     (loss,) = algorithm.losses(evaluation, old, f64(0.0), one).loss.flatten()
     assert loss.item() == pytest.approx(5 * 1 + 0.5 * 3, rel=1e-12)
     with pytest.raises(TypeError, match="this policy records none"):

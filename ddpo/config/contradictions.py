@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.schema import FORWARD_PROCESS, Config, DdpoConfig, GrpoConfig
+from ddpo.config.schema import Config, DdpoConfig, GrpoConfig
 
 
 def contradictions(config: Config) -> list[str]:
@@ -37,12 +37,11 @@ def contradictions(config: Config) -> list[str]:
         )
     if algorithm.kl_target is not None and algorithm.kl_coef == 0:
         problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
-    forward = isinstance(algorithm, FORWARD_PROCESS)
-    if forward and config.policy.window is not None:
+    if algorithm.forward_process and config.policy.window is not None:
         problems.append(
             f"policy.window: {algorithm.kind} trains no step of the chain; leave the key out"
         )
-    if config.policy.eta == 0 and not forward:
+    if config.policy.eta == 0 and not algorithm.forward_process:
         problems.append(
             "policy.eta: 0 makes every step deterministic, so there is no action to train"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -157,6 +157,9 @@ class ScoringConfig:
 class _Algorithm:
     """What all policy-gradient algorithms share."""
 
+    forward_process: ClassVar[bool] = False
+    """Whether it needs finished samples only, and noises them anew."""
+
     advantages: Literal["batch", "per_prompt", "group", "leave_one_out"] = "per_prompt"
     """The baseline: whole batch, running statistics per prompt, or the other samples of a prompt.
     """
@@ -176,6 +179,11 @@ class _Algorithm:
     """Adapt `kl_coef` towards this KL (nats per action, mean over latent dimensions)."""
     kl_horizon: PositiveFloat = 10_000.0
     """Samples over which the adaptive coefficient moves."""
+
+    @property
+    def needs_means(self) -> bool:
+        """Whether the means of steps are compared, and so recorded."""
+        return False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -215,12 +223,19 @@ class GrpoConfig(GroupConfig):
     guard: bool = False
     """The ratio of GRPO-Guard, which is unbiased at every step, in place of the plain one."""
 
+    @property
+    def needs_means(self) -> bool:
+        """GRPO-Guard's ratio is made of them."""
+        return self.guard
+
 
 @dataclass(frozen=True, config=STRICT)
 class AwmConfig(GroupConfig):
     """AWM: flow matching on the policy's own samples, weighted by their advantages; flow-matching
     models only.
     """
+
+    forward_process: ClassVar[bool] = True
 
     kind: Literal["awm"] = "awm"
     """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
@@ -235,6 +250,8 @@ class NftConfig(GroupConfig):
     """DiffusionNFT: flow matching on samples of a slower policy, towards the good ones and away
     from the others; flow-matching models only.
     """
+
+    forward_process: ClassVar[bool] = True
 
     kind: Literal["nft"] = "nft"
     """`ddpo`, `ddpo_sf`, `grpo`, `rwr`, `nft` or `awm`."""
@@ -286,8 +303,6 @@ AlgorithmConfig = Annotated[
     DdpoConfig | DdpoSfConfig | GrpoConfig | RwrConfig | NftConfig | AwmConfig,
     Field(discriminator="kind"),
 ]
-FORWARD_PROCESS = (NftConfig, AwmConfig)
-"""Algorithms that need finished samples only, and noise them anew."""
 
 
 @dataclass(frozen=True, config=STRICT)

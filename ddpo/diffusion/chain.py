@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ddpo.config.schema import FORWARD_PROCESS, Config
+from ddpo.config.schema import Config
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.schedule import Schedule
 from ddpo.errors import UserError
@@ -84,7 +84,7 @@ def training_chain(config: Config, family: Family) -> ChainSettings:
             f"policy.sampler: {sampler} is not for {policy.model}; it has "
             f"{', '.join(family.samplers)}"
         )
-    default = 0.0 if isinstance(config.algorithm, FORWARD_PROCESS) else DEFAULT_ETA[sampler]
+    default = 0.0 if config.algorithm.forward_process else DEFAULT_ETA[sampler]
     eta = default if policy.eta is None else policy.eta
     scale = family.guidance_scale if policy.guidance_scale is None else policy.guidance_scale
     chain = ChainSettings(sampler, policy.num_steps, eta, scale, policy.resolution, "policy")

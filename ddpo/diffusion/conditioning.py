@@ -1,7 +1,7 @@
-"""Prompts as the network knows them, each encoded once in the life of a policy.
+"""Prompts as the network knows them, each encoded when it is first asked for.
 
 Each is encoded alone: in a batch, rounding would depend on who else is in it, and so on when a run
-was resumed.
+was resumed. For the same reason it does not matter which are remembered.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from torch import Tensor
 from ddpo.diffusion.family import Conditioning, Family
 from ddpo.diffusion.offloading import CPU
 
+KEPT_PROMPTS = 512
+"""Remembered at most: 512 tokens of T5 in fp32 are 8 MB a prompt. Where an iteration has more, what
+was forgotten is encoded again in every pass."""
+
 
 class Conditioner:
-    """A family's conditioning by prompt, remembered: on the CPU if the family is offloaded."""
+    """A family's conditioning by prompt, remembered: on the CPU if the family is offloaded. What
+    was used longest ago is forgotten.
+    """
 
     def __init__(self, family: Family):
         """Remember what `family` encodes."""
@@ -31,7 +37,11 @@ class Conditioner:
             with self._family.in_use(self._family.text_encoders):
                 for prompt in missing:
                     self._by_prompt[prompt] = self._kept(self._family.embed([prompt]))
+        for prompt in dict.fromkeys(prompts):  # moved to the end, as used last
+            self._by_prompt[prompt] = self._by_prompt.pop(prompt)
         rows = [self._by_prompt[prompt] for prompt in prompts]
+        for prompt in list(self._by_prompt)[:-KEPT_PROMPTS]:
+            del self._by_prompt[prompt]
         device = self._family.device
         return {name: torch.cat([row[name] for row in rows]).to(device) for name in rows[0]}
 

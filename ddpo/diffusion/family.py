@@ -9,9 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from accelerate import init_empty_weights
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
@@ -78,10 +80,15 @@ class Family(ABC):
     def guidance(self) -> Guidance:
         """How the model is guided."""
 
-    @property
+    @classmethod
     @abstractmethod
-    def guidance_scale(self) -> float:
-        """Scale of guidance where the configuration gives none."""
+    def default_guidance_scale(cls, network: Mapping[str, Any]) -> float:
+        """Scale of guidance, where nobody gives one, of a network of this configuration."""
+
+    @classmethod
+    @abstractmethod
+    def default_side(cls, network: Mapping[str, Any]) -> int:
+        """Latents a side, where nobody gives a resolution, of a network of this configuration."""
 
     @property
     @abstractmethod
@@ -117,10 +124,6 @@ class Family(ABC):
         """Conditioning of prompts, without gradients."""
 
     @abstractmethod
-    def unconditional(self) -> Conditioning:
-        """Conditioning `[1, ...]` of the branch without a prompt, as the plain pipeline has it."""
-
-    @abstractmethod
     def predict(
         self,
         network: nn.Module,
@@ -131,10 +134,24 @@ class Family(ABC):
     ) -> Latents:
         """One pass of the network, called past no wrapper. The scale is for embedded guidance."""
 
+    def unconditional(self) -> Conditioning:
+        """Conditioning `[1, ...]` of the branch without a prompt: that of the empty prompt, or
+        zeros where the pipeline says so, as SDXL's base does.
+        """
+        empty = self.embed([""])
+        if not self.pipeline.config.get("force_zeros_for_empty_prompt"):
+            return empty
+        return {name: torch.zeros_like(values) for name, values in empty.items()}
+
     @property
     def network(self) -> Any:
         """The part that is trained."""
         return getattr(self.pipeline, self.network_name)
+
+    @property
+    def guidance_scale(self) -> float:
+        """Scale of guidance where the configuration gives none."""
+        return self.default_guidance_scale(self.network.config)
 
     @property
     def device(self) -> torch.device:
@@ -157,6 +174,24 @@ class Family(ABC):
     def in_use(self, parts: Sequence[nn.Module]) -> AbstractContextManager[None]:
         """Inside, these parts are where the network is."""
         return borrowed(parts, self.device) if self.offloaded else nullcontext()
+
+    def save_pretrained(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """Write the pipeline with these weights of its network, all of them.
+
+        They go into a network as the pipeline came with it: that in use may be compiled, or lie in
+        pieces on several processes.
+        """
+        buffers = dict(self.network.named_buffers())
+        with init_empty_weights():
+            plain = self.network.from_config(self.network.config)
+        persistent = {k: buffers[k] for k in plain.state_dict().keys() & buffers.keys()}
+        plain.load_state_dict({**persistent, **weights}, assign=True)
+        used = self.network
+        setattr(self.pipeline, self.network_name, plain)
+        try:
+            self.pipeline.save_pretrained(folder)
+        finally:
+            setattr(self.pipeline, self.network_name, used)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Float[Tensor, "b 3 height width"]:

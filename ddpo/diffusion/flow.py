@@ -44,7 +44,7 @@ class FlowFamily(Family):
 
     def latent_shape(self, resolution: int | None) -> tuple[int, int, int]:
         """See `Family`."""
-        factor, own = self.pipeline.vae_scale_factor, self.pipeline.default_sample_size
+        factor, own = self.pipeline.vae_scale_factor, self.default_side(self.network.config)
         side = resolution // factor if resolution else own
         return (self.latent_channels, side, side)
 

@@ -5,7 +5,7 @@ the network is told (dev) or that was distilled away (schnell).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -32,10 +32,16 @@ class Flux(FlowFamily):
         """Embedded in dev, none in schnell."""
         return "embedded" if self.network.config.guidance_embeds else "none"
 
-    @property
-    def guidance_scale(self) -> float:
+    @classmethod
+    def default_guidance_scale(cls, network: Mapping[str, Any]) -> float:
         """As published with DanceGRPO; schnell is told nothing."""
-        return 3.5 if self.guidance == "embedded" else 1.0
+        return 3.5 if network["guidance_embeds"] else 1.0
+
+    @classmethod
+    def default_side(cls, network: Mapping[str, Any]) -> int:
+        """The plain pipeline's; no file holds it."""
+        del network
+        return 128
 
     @property
     def patch(self) -> int:
@@ -63,10 +69,6 @@ class Flux(FlowFamily):
             list(prompts), device=self.device, **self.encoding
         )
         return {"embeddings": embeddings, "pooled": pooled}
-
-    def unconditional(self) -> Conditioning:
-        """The empty prompt; no chain of this family takes this branch."""
-        return self.embed([""])
 
     def predict(
         self,

@@ -69,6 +69,11 @@ class ForwardProcessPolicy:
         self._policy.network = network
 
     @property
+    def reference_network(self) -> nn.Module | None:
+        """See `Policy`."""
+        return self._policy.reference_network
+
+    @property
     def network_passes(self) -> int:
         """See `Policy`."""
         return self._policy.network_passes
@@ -103,7 +108,7 @@ class ForwardProcessPolicy:
             for level in range(self._levels):
                 column = torch.tensor([level])
                 velocity = self._velocity(self.network, record, column, prompts)
-                log_probs.append(_log_prob(velocity, record, column))
+                log_probs.append(-_mean_square(velocity - _target(record, column)))
                 velocities.append(velocity)
         if old is not None:
             record["velocities"] = torch.cat(velocities, 1)
@@ -117,18 +122,20 @@ class ForwardProcessPolicy:
         record, prompts = trajectory.record, trajectory.prompts
         columns = actions.to(record["noise"].device)
         velocity = self._velocity(self.network, record, columns, prompts)
-        kl = shift = None
+        error = velocity - _target(record, columns)
+        old_error = kl = None
         if with_kl:
             with torch.no_grad(), self._policy.reference() as network:
                 reference = self._velocity(network, record, columns, prompts)
             kl = _mean_square(velocity - reference)
         if "velocities" in record:
-            shift = _mean_square(velocity - record["velocities"][:, columns])
+            old_error = record["velocities"][:, columns] - _target(record, columns)
         return Evaluation(
-            log_probs=_log_prob(velocity, record, columns),
+            log_probs=-_mean_square(error),
             kl=kl,
-            squared_mean_shift=shift,
             step_scale=self._sigmas.to(velocity)[record["steps"][:, columns]],
+            velocity_error=None if old_error is None else error,
+            old_velocity_error=old_error,
         )
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -144,12 +151,11 @@ class ForwardProcessPolicy:
         """
         if self._old is not None:
             self._old.load_state(state)
-        own = {k: v for k, v in state.items() if not k.startswith(PREFIX) and k != ENTERED}
-        self._policy.load_trained_state(own)
+        self._policy.load_trained_state(_without_old(state))
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
         """See `Policy`; without the old policy."""
-        self._policy.save_pretrained(folder)
+        self._policy.save_pretrained(folder, _without_old(state))
 
     def _draw_steps(self, generator: RowGenerator) -> Int[Tensor, "b a"]:
         """Which steps' levels each row is noised to: all different, in an order of its own."""
@@ -182,14 +188,16 @@ class ForwardProcessPolicy:
         return velocity.unflatten(0, (-1, count))
 
 
-def _log_prob(
-    velocity: Float[Tensor, "b a *latent"],
-    record: Mapping[str, Tensor],
-    columns: Int[Tensor, " a"],
-) -> Float[Tensor, "b a"]:
-    """−‖v − (ε − x0)‖², mean over latent dimensions."""
-    target = record["noise"][:, columns] - record["latents"][:, None]
-    return -_mean_square(velocity - target)
+def _without_old(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What of a `trained_state` is the network's."""
+    return {k: v for k, v in state.items() if not k.startswith(PREFIX) and k != ENTERED}
+
+
+def _target(
+    record: Mapping[str, Tensor], columns: Int[Tensor, " a"]
+) -> Float[Tensor, "b a *latent"]:
+    """The velocity to match, ε − x0."""
+    return record["noise"][:, columns] - record["latents"][:, None]
 
 
 def _mean_square(values: Float[Tensor, "b a *latent"]) -> Float[Tensor, "b a"]:

@@ -56,7 +56,15 @@ def load_family(
         UserError: nothing can be loaded under this name, no family knows its pipeline, or the
             length of prompts cannot be chosen.
     """
-    pipeline = load_pipeline(model, precision)
+    return family_of(load_pipeline(model, precision), model, max_sequence_length)
+
+
+def family_of(pipeline: Any, model: str, max_sequence_length: int | None) -> Family:
+    """Wrap a pipeline in its family.
+
+    Raises:
+        UserError: no family knows it, or the length of prompts cannot be chosen.
+    """
     family = FAMILIES.get(type(pipeline))
     if family is None:
         known = ", ".join(cls.__name__ for cls in FAMILIES)
@@ -81,18 +89,23 @@ def load_pipeline(model: str, precision: PrecisionConfig = FP32) -> Any:
     if model == "shapes":
         from ddpo.worlds.shapes import pipeline_path
 
-        return _from_pretrained(model, pipeline_path(), precision)
+        return pipeline_from(model, pipeline_path(), precision)
     if Path(model).is_dir():
-        return _from_pretrained(model, Path(model), precision)
+        return pipeline_from(model, Path(model), precision)
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise UserError(f"policy.model: there is no folder {model}; {EMBEDDED_HINT}")
     return _from_hub(model, precision)
 
 
-def _from_pretrained(
+def pipeline_from(
     model: str, source: Path | str, precision: PrecisionConfig, **options: Any
 ) -> Any:
-    """Load from a folder or the hub's cache, and check the tokenizer."""
+    """Load from a folder or the hub's cache, and check the tokenizer. Parts that are given as
+    options are not loaded.
+
+    Raises:
+        UserError: see `load_pipeline`.
+    """
     if not sys.stderr.isatty():
         diffusers_logging.disable_progress_bar()
         transformers_logging.disable_progress_bar()
@@ -130,7 +143,7 @@ def _check_tokenizers(model: str, pipeline: Any, family: type[Family]) -> None:
 def _from_hub(model: str, precision: PrecisionConfig) -> Any:
     """Load a hub id: from the cache if it is there, else from the hub if one probe reaches it."""
     try:
-        return _from_pretrained(model, model, precision, local_files_only=True)
+        return pipeline_from(model, model, precision, local_files_only=True)
     except UserError as error:
         if constants.HF_HUB_OFFLINE:
             raise UserError(
@@ -144,7 +157,7 @@ def _from_hub(model: str, precision: PrecisionConfig) -> Any:
             f"cannot be reached; "
             f"{EMBEDDED_HINT}"
         )
-    return _from_pretrained(model, model, precision)
+    return pipeline_from(model, model, precision)
 
 
 def _hub_answers() -> bool:

@@ -9,6 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ddpo.sharding import placed_like
 from ddpo.trajectory import Policy
 
 PREFIX = "old."
@@ -46,7 +47,10 @@ class OldPolicy:
         own = {name: t.clone() for name, t in self._policy.trained_state().items()}
         if iteration != self._entered:
             decay = min(self._decay_growth * (iteration - 1), self._largest_decay)
-            self._weights = {k: old.to(own[k]).lerp(own[k], 1 - decay) for k, old in self._items()}
+            self._weights = {
+                name: placed_like(old, own[name]).lerp(own[name], 1 - decay)
+                for name, old in self._items()
+            }
             self._entered = iteration
         self._policy.load_trained_state(self._weights)
         try:
@@ -67,7 +71,9 @@ class OldPolicy:
         Raises:
             KeyError: something is missing.
         """
-        self._weights = {name: old.copy_(state[f"{PREFIX}{name}"]) for name, old in self._items()}
+        self._weights = {
+            name: placed_like(state[f"{PREFIX}{name}"], old) for name, old in self._items()
+        }
         self._entered = int(state[ENTERED])
 
     def _items(self):

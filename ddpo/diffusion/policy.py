@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,15 @@ from jaxtyping import Float, Int
 from peft import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from ddpo.config.schema import FORWARD_PROCESS, Config, GrpoConfig
-from ddpo.diffusion.attention import set_attention
-from ddpo.diffusion.chain import Chain, ChainSettings, heldout_chain, training_chain
-from ddpo.diffusion.compilation import compile_blocks
+from ddpo.diffusion.chain import Chain, ChainSettings
 from ddpo.diffusion.conditioning import Conditioner
 from ddpo.diffusion.family import Family
-from ddpo.diffusion.loading import load_family
-from ddpo.diffusion.precision import check_precision
+from ddpo.diffusion.precision import autocast_context
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.transitions import Gaussian
-from ddpo.lora import adapters_off, add_lora
+from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
+from ddpo.sharding import placed_like, trained_parameters
 from ddpo.trajectory import Evaluation, Trajectory
 
 
@@ -77,7 +73,7 @@ class DiffusionPolicy:
             Chain.of(family, settings, self._shape) for settings in (trained, heldout)
         )
         self._choice = choice
-        self._reference = reference
+        self.reference_network = reference
         self._uses_lora = uses_lora
         self._autocast = autocast
         self._keep_means = keep_means
@@ -153,8 +149,7 @@ class DiffusionPolicy:
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters that are trained, by name."""
-        named = extract_model_from_parallel(self.network).named_parameters()
-        return {name: parameter.detach() for name, parameter in named if parameter.requires_grad}
+        return {name: p.detach() for name, p in trained_parameters(self.network).items()}
 
     @torch.no_grad()
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
@@ -167,20 +162,20 @@ class DiffusionPolicy:
         if own.keys() != state.keys():
             raise KeyError(f"trained parameters differ: {sorted(own.keys() ^ state.keys())[:3]} …")
         for name, parameter in own.items():
-            parameter.copy_(state[name])
+            parameter.copy_(placed_like(state[name], parameter))
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
         """Write diffusers' own format: a LoRA (`load_lora_weights`), or the pipeline
         (`from_pretrained`).
         """
-        network: Any = extract_model_from_parallel(self.network)
         if not self._uses_lora:
-            self.family.pipeline.save_pretrained(folder)
+            self.family.save_pretrained(folder, state)
             return
+        network: Any = extract_model_from_parallel(self.network)
         name = self.family.network_name
         self.family.pipeline.save_lora_weights(
             folder,
-            **{f"{name}_lora_layers": get_peft_model_state_dict(network)},
+            **{f"{name}_lora_layers": get_peft_model_state_dict(network, dict(state))},
             **_collate_lora_metadata({name: network}),
         )
 
@@ -224,8 +219,9 @@ class DiffusionPolicy:
         dtype = next(network.parameters()).dtype
         conditioning = {name: values.to(dtype) for name, values in conditioning.items()}
         with_graph = torch.is_grad_enabled()
+        passes = autocast_context(self.device, self._autocast)
         # without gradients torch would compile another graph, which rounds differently
-        with self._autocast_context(), torch.set_grad_enabled(with_graph or self._compiled):
+        with passes, torch.set_grad_enabled(with_graph or self._compiled):
             output = self.family.predict(
                 network, inputs.to(dtype), timesteps, conditioning, chain.guidance_scale
             )
@@ -240,8 +236,8 @@ class DiffusionPolicy:
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:
         """The network before training: the frozen copy, or adapters off until the end."""
-        if self._reference is not None:
-            yield self._reference
+        if self.reference_network is not None:
+            yield self.reference_network
             return
         network = extract_model_from_parallel(self.network)
         with adapters_off(network):
@@ -252,60 +248,3 @@ class DiffusionPolicy:
         """The same step under the reference policy."""
         with self.reference() as network:
             return self._transition(network, *asked)
-
-    def _autocast_context(self) -> Any:
-        return autocast_context(self.device, self._autocast)
-
-
-def autocast_context(device: torch.device, dtype: torch.dtype | None) -> Any:
-    """Under which network passes are made; none for the dtype of the weights."""
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
-
-
-def build_diffusion_policy(
-    config: Config, device: torch.device, autocast: torch.dtype | None
-) -> DiffusionPolicy:
-    """Load the model that a configuration names, and make ready what is trained.
-
-    Raises:
-        UserError: the model cannot be loaded or cannot run the chain, the LoRA targets match
-            nothing, no step of the chain has noise, or a dtype, an attention back end or
-            compilation is not for this model or this machine.
-    """
-    asked = config.policy
-    family = load_family(asked.model, asked.max_sequence_length, asked.precision)
-    check_precision(asked.precision, family, autocast)
-    family.to(device, offload=asked.offload)
-    if asked.vae_tiling:
-        family.pipeline.vae.enable_tiling()
-    trained = training_chain(config, family)
-    heldout = heldout_chain(config, family, trained)
-    if asked.attention is not None:
-        passes = autocast_context(device, autocast)
-        set_attention(family.network, asked.attention, family.attention, passes)
-    reference = None
-    if config.lora is not None:
-        add_lora(family.network, config.lora, family.lora_targets)
-    else:
-        if config.algorithm.kl_coef > 0:
-            reference = copy.deepcopy(family.network)
-        family.network.requires_grad_(True)
-    if config.train.gradient_checkpointing:
-        family.network.enable_gradient_checkpointing()
-    if asked.compile:
-        for network in (family.network, reference):
-            if network is not None:
-                compile_blocks(network, family.repeated_blocks, device)
-    return DiffusionPolicy(
-        family,
-        trained,
-        heldout,
-        choice=None
-        if isinstance(config.algorithm, FORWARD_PROCESS)
-        else StepChoice(config.policy.window, config.policy.trained_share),
-        reference=reference,
-        uses_lora=config.lora is not None,
-        autocast=autocast,
-        keep_means=isinstance(config.algorithm, GrpoConfig) and config.algorithm.guard,
-        compiled=asked.compile,
-    )

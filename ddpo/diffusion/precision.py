@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -24,6 +25,12 @@ def part_dtypes(precision: PrecisionConfig) -> Mapping[str, torch.dtype]:
         "vae": DTYPES[precision.vae],
         "default": DTYPES[precision.text_encoder],
     }
+
+
+def uniform_precision(precision: PrecisionConfig) -> PrecisionConfig:
+    """All parts in the dtype of the network: plain pipelines hand tensors on as they are."""
+    dtype = precision.network
+    return PrecisionConfig(network=dtype, text_encoder=dtype, vae=dtype)
 
 
 def check_precision(
@@ -50,3 +57,10 @@ def check_precision(
             "policy.precision.network: fp16 needs its loss scaled, or gradients become 0; set "
             "train.mixed_precision: fp16, or use bf16"
         )
+
+
+def autocast_context(
+    device: torch.device, dtype: torch.dtype | None
+) -> AbstractContextManager[object]:
+    """Under which network passes are made; none for the dtype of the weights."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)

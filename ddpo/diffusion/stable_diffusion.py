@@ -26,10 +26,6 @@ class StableDiffusion(UNetFamily):
         )
         return {"embeddings": embeddings}
 
-    def unconditional(self) -> Conditioning:
-        """The empty prompt."""
-        return self.embed([""])
-
     def predict(
         self,
         network: nn.Module,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from diffusers.models.attention_processor import (
@@ -37,10 +37,16 @@ class StableDiffusion3(FlowFamily):
         """Two branches."""
         return "classifier_free"
 
-    @property
-    def guidance_scale(self) -> float:
+    @classmethod
+    def default_guidance_scale(cls, network: Mapping[str, Any]) -> float:
         """As published with Flow-GRPO."""
+        del network
         return 4.5
+
+    @classmethod
+    def default_side(cls, network: Mapping[str, Any]) -> int:
+        """The transformer's own."""
+        return network["sample_size"]
 
     @property
     def patch(self) -> int:
@@ -73,10 +79,6 @@ class StableDiffusion3(FlowFamily):
             **self.encoding,
         )
         return {"embeddings": embeddings, "pooled": pooled}
-
-    def unconditional(self) -> Conditioning:
-        """The empty prompt."""
-        return self.embed([""])
 
     def predict(
         self,

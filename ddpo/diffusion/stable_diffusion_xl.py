@@ -33,13 +33,6 @@ class StableDiffusionXL(UNetFamily):
         )
         return {"embeddings": embeddings, "pooled": pooled}
 
-    def unconditional(self) -> Conditioning:
-        """Zeros where the pipeline says so, as the base model does; else the empty prompt."""
-        empty = self.embed([""])
-        if not self.pipeline.config.force_zeros_for_empty_prompt:
-            return empty
-        return {name: torch.zeros_like(values) for name, values in empty.items()}
-
     def predict(
         self,
         network: nn.Module,

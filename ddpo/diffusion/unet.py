@@ -40,10 +40,16 @@ class UNetFamily(Family):
         """Two branches."""
         return "classifier_free"
 
-    @property
-    def guidance_scale(self) -> float:
+    @classmethod
+    def default_guidance_scale(cls, network: Mapping[str, Any]) -> float:
         """As published with DDPO."""
+        del network
         return 5.0
+
+    @classmethod
+    def default_side(cls, network: Mapping[str, Any]) -> int:
+        """The U-Net's own."""
+        return network["sample_size"]
 
     @property
     def resolution_unit(self) -> int:
@@ -58,7 +64,7 @@ class UNetFamily(Family):
     def latent_shape(self, resolution: int | None) -> tuple[int, int, int]:
         """See `Family`."""
         config = self.network.config
-        side = resolution // self.resolution_unit if resolution else config.sample_size
+        side = resolution // self.resolution_unit if resolution else self.default_side(config)
         return (config.in_channels, side, side)
 
     def schedule(

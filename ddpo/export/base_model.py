@@ -16,8 +16,6 @@ from ddpo.diffusion.loading import FAMILIES, INDEX
 from ddpo.errors import UserError
 
 EMBEDDED = "shapes"
-FLUX_SAMPLE_SIZE = 128
-"""Latents a side that `FluxPipeline` draws where nobody says how many; no file holds it."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,12 @@ class BaseModel:
     def resolution(self) -> int:
         """Pixels a side that it draws unless told otherwise."""
         factor = 2 ** (len(self.vae["block_out_channels"]) - 1)
-        return self.network.get("sample_size", FLUX_SAMPLE_SIZE) * factor
+        return self.family.default_side(self.network) * factor
 
     @property
     def guidance_scale(self) -> float:
         """The scale that its family trains with where the configuration gives none."""
-        if self.pipeline == "FluxPipeline":
-            return 3.5 if self.network["guidance_embeds"] else 1.0
-        return 4.5 if self.pipeline == "StableDiffusion3Pipeline" else 5.0
+        return self.family.default_guidance_scale(self.network)
 
 
 def read_base(model: str) -> BaseModel:

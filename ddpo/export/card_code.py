@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ddpo.config.schema import Config
 from ddpo.diffusion.chain import DEFAULT_ETA
+from ddpo.diffusion.precision import DTYPES
 from ddpo.export.base_model import EMBEDDED, BaseModel
 
 HERE = 'model = "."  # this folder, or the name of its repository on the hub'
@@ -23,8 +24,10 @@ def usage(config: Config, base: BaseModel, prompt: str, *, adapter: bool) -> str
     lines = ["import torch", f"from diffusers import {', '.join(classes)}"]
     if adapter and base.model == EMBEDDED:
         lines += ["from ddpo.worlds.shapes import pipeline_path  # the base comes with ddpo"]
-    whole = ", ".join([_whole(base, adapter), *(f"{part}=None" for part in base.left_out)])
-    lines += ["", HERE, f"pipeline = DiffusionPipeline.from_pretrained({whole})"]
+    whole = [_whole(base, adapter), *(f"{part}=None" for part in base.left_out)]
+    if (dtype := config.policy.precision.network) != "fp32":
+        whole += [f"dtype={DTYPES[dtype]}"]
+    lines += ["", HERE, f"pipeline = DiffusionPipeline.from_pretrained({', '.join(whole)})"]
     if plain_ddim:
         lines += [
             "scheduler = pipeline.scheduler.config",

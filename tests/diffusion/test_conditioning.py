@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from ddpo.diffusion import conditioning
 from ddpo.diffusion.conditioning import Conditioner
 from ddpo.diffusion.loading import load_family
 from ddpo.errors import UserError
@@ -37,6 +38,29 @@ def test_each_prompt_is_encoded_once_and_alone(
         assert not torch.equal(values[0], values[1])
         assert torch.equal(both[key][2:], values[[1, 0]])
         assert torch.equal(both[key][0], both[key][1])
+
+
+def test_what_was_used_longest_ago_is_forgotten_and_encoded_alike(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditioning, "KEPT_PROMPTS", 2)
+    family: Any = load_family(str(models("sd3")))
+    asked: list[str] = []
+    embed = family.embed
+    monkeypatch.setattr(family, "embed", lambda texts: (asked.extend(texts), embed(texts))[1])
+    conditioner = Conditioner(family)
+    first = conditioner.of(["a", "b"])
+    conditioner.of(["a"])
+    conditioner.of(["c"])  # b goes
+    conditioner.of(["a", "c"])
+    assert asked == ["a", "b", "c"]
+    again = conditioner.of(["a", "b", "c"])  # more than are kept
+    assert asked == ["a", "b", "c", "b"]
+    assert all(torch.equal(again[name][:2], values) for name, values in first.items())
+    conditioner.of(["c", "b"])
+    assert asked == ["a", "b", "c", "b"]
+    conditioner.of(["a"])
+    assert asked == ["a", "b", "c", "b", "a"]
 
 
 @pytest.mark.parametrize("zeros", [True, False])

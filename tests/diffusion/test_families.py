@@ -110,7 +110,7 @@ def test_what_is_saved_makes_the_same_image_in_plain_diffusers(
     policy = policy_of(models, name, lora=lora, evaluation={"eta": 0.0})
     assert policy.heldout.guidance_scale == (1.0 if name == "flux-schnell" else 3.0)
     outputs = policy.sample(PROMPTS, ROWS, heldout=True).outputs
-    policy.save_pretrained(tmp_path / "final")
+    policy.save_pretrained(tmp_path / "final", policy.trained_state())
     pipeline = plain_pipeline(models(name) if lora else tmp_path / "final")
     noise = ROWS.normal(0, (4, 8, 8))
     base = plain_images(plain_pipeline(models(name)), noise, 3.0, steps=4)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor
 
 from ddpo.diffusion.flow_schedule import FLOW_SAMPLERS, FlowSampler, FlowSchedule, resolution_shift
+from ddpo.diffusion.transitions import Gaussian
 from ddpo.errors import UserError
 from tests.diffusion.test_transitions import CPS_STDS, SDE_STDS
 
@@ -65,6 +67,38 @@ def test_rows_have_their_own_noise() -> None:
     assert mixed.std.tolist() == [noisy.std[0].item(), 0, noisy.std[2].item()]
     assert torch.equal(mixed.mean[1], plain.transition(latents, velocity, steps).mean[1])
     assert torch.equal(mixed.mean[::2], noisy.mean[::2])
+
+
+@pytest.mark.parametrize("sampler", FLOW_SAMPLERS)
+def test_the_score_function_has_the_slope_of_the_expected_reward(sampler: FlowSampler) -> None:
+    """Of E[x²] after a chain with v = θx, whose variance is known: every step is linear in x."""
+    schedule, _ = schedule_of("schnell", 5, sampler=sampler)
+    noisy = torch.tensor([1.0, 1, 1, 0, 0])  # as in a window of three steps
+    theta = torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+
+    def step(latents: Tensor, at: int) -> Gaussian:
+        slope = theta if noisy[at] else theta.detach()
+        steps = torch.full((len(latents),), at)
+        return schedule.transition(latents, slope * latents, steps, noisy[steps])
+
+    variance = torch.ones((), dtype=torch.float64)
+    for at in range(5):
+        gaussian = step(torch.ones(1, 1, dtype=torch.float64), at)
+        variance = gaussian.mean[0, 0].square() * variance + gaussian.std[0].square()
+    (expected,) = torch.autograd.grad(variance, theta)
+
+    generator = torch.Generator().manual_seed(0)
+    latents, log_probs = torch.randn(200_000, 1, generator=generator, dtype=torch.float64), 0
+    for at in range(5):
+        gaussian = step(latents, at)
+        noise = torch.randn(latents.shape, generator=generator, dtype=torch.float64)
+        latents = gaussian.sample(noise).detach()
+        log_probs = log_probs + gaussian.log_prob(latents)
+    reward = latents.square().flatten()
+    assert isinstance(log_probs, Tensor)
+    (measured,) = torch.autograd.grad(((reward - reward.mean()) * log_probs).mean(), theta)
+    assert float(measured) == pytest.approx(float(expected), rel=0.05)
+    assert abs(float(expected)) > 0.1
 
 
 @pytest.mark.parametrize(("tokens", "mu"), [(256, 0.5), (4096, 1.15), (1024, 0.63), (2176, 0.825)])

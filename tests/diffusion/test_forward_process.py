@@ -101,11 +101,13 @@ def test_what_it_measures_is_what_it_says(models: Models, kind: str) -> None:
     torch.testing.assert_close(own.kl, mean_square(now - before))
     torch.testing.assert_close(own.step_scale, sigma[:, None])
     if kind == "nft":
-        shift = mean_square(now - record["velocities"][:, 2])
-        torch.testing.assert_close(own.squared_mean_shift, shift)
-        assert (shift > 1e-5).all()
+        old_error = record["velocities"][:, 2] - (noise - x0)
+        torch.testing.assert_close(own.velocity_error, (now - (noise - x0))[:, None])
+        torch.testing.assert_close(own.old_velocity_error, old_error[:, None])
+        assert (mean_square(now - record["velocities"][:, 2]) > 1e-5).all()
     else:
-        assert own.squared_mean_shift is None
+        assert own.velocity_error is None
+        assert own.old_velocity_error is None
 
 
 @KINDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from diffusers import FluxPipeline
 
 from ddpo.diffusion.family import unscaled
 from ddpo.diffusion.flux import packed, positions, unpacked
+from ddpo.diffusion.loading import load_family
 
 LATENTS = torch.tensor([[[[1.0]], [[-2.0]]]])
 """One sample of two channels and one pixel."""
@@ -50,3 +53,12 @@ def test_tokens_and_positions_are_the_pipeline_s(height: int, width: int) -> Non
     ids: Any = FluxPipeline._prepare_latent_image_ids
     expected = ids(3, height // 2, width // 2, torch.device("cpu"), torch.float32)
     assert torch.equal(positions(latents), expected)
+
+
+@pytest.mark.parametrize("name", ["sdxl", "sd3", "flux-dev"])
+def test_the_size_that_nobody_gave_is_the_pipeline_s(
+    name: str, models: Callable[[str], Path]
+) -> None:
+    family = load_family(str(models(name)))
+    side = family.pipeline.default_sample_size
+    assert family.latent_shape(None)[1:] == (side, side)

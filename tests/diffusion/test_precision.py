@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-import ddpo.diffusion.policy
+import ddpo.diffusion.building
+from ddpo.diffusion.building import build_diffusion_policy
 from ddpo.diffusion.compilation import compile_blocks
 from ddpo.diffusion.loading import load_family
-from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
+from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.errors import ConfigError, UserError
 from ddpo.numerics import Numerics
 from ddpo.randomness import RowGenerator
@@ -111,7 +112,7 @@ def test_sampling_and_scoring_share_the_compiled_graph(
 ) -> None:
     """Without gradients torch would compile a graph of its own for sampling."""
     compiling = partial(compile_blocks, backend="eager")  # as far as graphs go, and no further
-    monkeypatch.setattr(ddpo.diffusion.policy, "compile_blocks", compiling)
+    monkeypatch.setattr(ddpo.diffusion.building, "compile_blocks", compiling)
     torch._dynamo.reset()  # pyright: ignore[reportPrivateImportUsage]
     counters.clear()
     policy = policy_of(models, "sd3", compile=True)

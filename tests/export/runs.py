@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ddpo.config.schema import Config
 from ddpo.config.writing import dump_config
-from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
+from ddpo.diffusion.building import build_diffusion_policy
+from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.export.lora_file import name_base_model
 from tests.diffusion.test_families import PROMPTS, ROWS, plain_images, plain_pipeline
 from tests.gallery.made_up import write_metrics
@@ -56,7 +57,7 @@ def finished(folder: Path, model: Path, targets: tuple[str, ...] = (), **options
     policy = build_diffusion_policy(config, torch.device("cpu"), None)
     disturb(policy)
     run = folder / "a-run"
-    policy.save_pretrained(run / "final")
+    policy.save_pretrained(run / "final", policy.trained_state())
     if config.lora is not None:
         name_base_model(run / "final", str(model))
     (run / "config.yaml").write_text(dump_config(config))

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -120,6 +121,21 @@ def test_so_does_that_of_a_merged_pipeline(
     (expected,) = sample(made.path, ["a photo of a cat"], seed=0)
     drawn = np.asarray(Image.open("picture.png")).astype(int)
     assert np.abs(drawn - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux-dev"])
+def test_both_draw_in_the_dtype_of_the_run_s_network(
+    name: str, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = finished(tmp_path, models(name), precision={"network": "bf16"})
+    export_run(made.path, "card")
+    monkeypatch.chdir(made.path / "final")
+    drawing: dict[str, Any] = {}
+    exec(compile(code_in(Path("README.md").read_text()), "README.md", "exec"), drawing)
+    network = getattr(drawing["pipeline"], made.policy.family.network_name)
+    assert (network.dtype, drawing["pipeline"].vae.dtype) == (torch.bfloat16, torch.bfloat16)
+    (expected,) = sample(made.path, ["a photo of a cat"], seed=0)
+    assert np.array_equal(np.asarray(Image.open("picture.png")), np.asarray(expected))
 
 
 @pytest.mark.parametrize("lora", [True, False])

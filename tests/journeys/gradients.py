@@ -17,8 +17,10 @@ import ddpo.update
 from ddpo.algorithms import Algorithm
 from ddpo.collection import collect, iteration_rows
 from ddpo.config.reading import load_config
+from ddpo.parallelism import TorchParallelism
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
+from ddpo.sharding import whole
 from ddpo.trajectory import Trajectory
 from ddpo.update import Measured, accumulate_gradients
 
@@ -63,7 +65,7 @@ def write_gradients(
     def disturbed(*arguments: Any) -> Any:
         """The policy in this precision, away from its reference: the KL penalty has a slope."""
         policy: Any = build_policy(*arguments)
-        for network in filter(None, (policy.network, getattr(policy, "_reference", None))):
+        for network in filter(None, (policy.network, policy.reference_network)):
             nn.Module.to(network, dtype)
         generator = torch.Generator().manual_seed(0)
         for parameter in filter(torch.is_floating_point, policy.trained_state().values()):
@@ -122,7 +124,7 @@ def _gradients(
     accumulate_gradients(run, trajectory, ADVANTAGES[mine], keep[mine], measured, first=False)
     network = extract_model_from_parallel(run.policy.network)
     named = network.named_parameters()
-    return {name: p.grad.clone() for name, p in named if p.grad is not None}
+    return {name: whole(p.grad).clone() for name, p in named if p.grad is not None}
 
 
 def _count_locally(run: Run) -> None:
@@ -132,7 +134,7 @@ def _count_locally(run: Run) -> None:
 
 def _each_its_own(run: Run) -> None:
     """Nothing averages over processes."""
-    ddpo.update.average_gradients = lambda accelerator, parameters: None
+    TorchParallelism.average_gradients = lambda self, parameters: None
 
 
 def _mean_of_means(run: Run) -> None:

@@ -21,6 +21,35 @@ TINY_CLIP = {
 }
 
 
+COUNTING = """
+    import os, time
+    from rewards import reward
+
+    calls = []
+
+    @reward("counting", modality="text", columns=("reference",), cpu_bound=True)
+    def counting(texts, prompts, reference, *, plus: int = 0):
+        calls.append(len(texts))
+        return [len(text) + len(other) + plus for text, other in zip(texts, reference)]
+
+    @reward("workers_pid", modality="text", cpu_bound=True)
+    def workers_pid(texts, prompts):
+        time.sleep(0.05)
+        return [float(os.getpid())] * len(texts)
+
+    @reward("moody", modality="text", cpu_bound=True)
+    def moody(texts, prompts):
+        for text in texts:
+            if text == "hang":
+                time.sleep(60)
+            if text == "die":
+                os._exit(1)
+            if text == "raise":
+                raise ValueError("no " + text)
+        return [1.0] * len(texts)
+"""
+
+
 @pytest.fixture(autouse=True)
 def _clean_registry(monkeypatch):
     """What a test decorates is forgotten after it."""
@@ -45,6 +74,15 @@ def install(tmp_path, monkeypatch):
     for path in tmp_path.glob("*.py"):
         if path.stem not in before:
             sys.modules.pop(path.stem, None)
+
+
+@pytest.fixture
+def counting(install):
+    """A module of rewards that count their calls, name their process, hang, die or raise."""
+    install("counting_module", COUNTING, {})
+    import counting_module
+
+    return counting_module
 
 
 @pytest.fixture(scope="module")

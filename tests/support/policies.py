@@ -9,7 +9,8 @@ import torch
 
 from ddpo.config.reading import decode_config
 from ddpo.config.schema import Config
-from ddpo.diffusion.policy import DiffusionPolicy, build_diffusion_policy
+from ddpo.diffusion.building import build_diffusion_policy
+from ddpo.diffusion.policy import DiffusionPolicy
 
 
 def configured(

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     vae = train_autoencoder.train(checkpoints, options.minutes_autoencoder)
     reconstructions = evaluate.reconstruction_accuracy(vae, options.scenes)
     print(f"verifier on {options.scenes} reconstructions: {reconstructions:.4f}", flush=True)
-    pipeline = train_unet.train(checkpoints, vae, options.minutes_unet, options.stop_at)
+    plan = replace(train_unet.PLAN, minutes=options.minutes_unet, stop_at=options.stop_at)
+    pipeline = train_unet.train(checkpoints, vae, plan)
     publish(checkpoints / "pipeline", options.out / "pipeline")
     clip = train_clip.train(checkpoints, vae, pipeline, options.minutes_clip)
     publish(clip, options.out / "clip")
@@ -56,9 +58,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--out", type=Path, required=True, help="receives the weights, and checkpoints/")
     add("--minutes-autoencoder", type=float, default=14.0)
-    add("--minutes-unet", type=float, default=25.0, help="at most; see --stop-at")
+    unet, stop_at = train_unet.PLAN, "held-out accuracy at which the U-Net stops"
+    add("--minutes-unet", type=float, default=unet.minutes, help="at most; see --stop-at")
     add("--minutes-clip", type=float, default=30.0)
-    add("--stop-at", type=float, default=0.55, help="held-out accuracy at which the U-Net stops")
+    add("--stop-at", type=float, default=unet.stop_at, help=stop_at)
     add("--threads", type=int, default=torch.get_num_threads())
     add("--scenes", type=int, default=1000, help="scenes to measure the verifier and CLIP on")
     add("--captions", type=int, default=256, help="held-out captions to measure the pipeline on")

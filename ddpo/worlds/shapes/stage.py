@@ -1,4 +1,4 @@
-"""What the three trainings share: a time budget, a learning rate, and checkpoints."""
+"""What the trainings share: a time budget, a learning rate, and checkpoints."""
 
 import json
 import math

@@ -4,7 +4,7 @@ ddpo.worlds.shapes.train_flow --out DIR`. It is not shipped: its pipeline is a f
 """
 
 import argparse
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,19 +18,14 @@ from diffusers import (
 )
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from ddpo.worlds.shapes import pipeline_path
+from ddpo.worlds.shapes import pipeline_path, text_to_image
 from ddpo.worlds.shapes.evaluate import heldout_accuracy
-from ddpo.worlds.shapes.stage import Stage
-from ddpo.worlds.shapes.tokenizer import CONTEXT_LENGTH, make_tokenizer
-from ddpo.worlds.shapes.train_unet import (
-    DROP_CAPTION,
-    latent_pool,
-    token_ids,
-    update_average,
-)
+from ddpo.worlds.shapes.text_to_image import Plan, text_config
+from ddpo.worlds.shapes.tokenizer import make_tokenizer
 
+PLAN = Plan(minutes=90.0, evaluate_every=5.0, peak_rate=1e-3, betas=(0.9, 0.99))
 TEXT_WIDTH = 64
 HEADS, HEAD_WIDTH, LAYERS = 4, 32, 6
 T5_TOKENS = 1
@@ -57,20 +52,7 @@ def new_transformer() -> SD3Transformer2DModel:
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
     """An untrained text encoder; only the pooled embedding sees the last of its three layers."""
-    return CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=2 * TEXT_WIDTH,
-            projection_dim=TEXT_WIDTH,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            max_position_embeddings=CONTEXT_LENGTH,
-            bos_token_id=cast(int, tokenizer.bos_token_id),
-            eos_token_id=cast(int, tokenizer.eos_token_id),
-            pad_token_id=cast(int, tokenizer.pad_token_id),
-        )
-    )
+    return CLIPTextModelWithProjection(text_config(tokenizer, TEXT_WIDTH, layers=3))
 
 
 def encoded(
@@ -120,59 +102,27 @@ def assemble(
     )
 
 
-def train(
-    folder: Path,
-    minutes: float,
-    stop_at: float = 0.55,
-    evaluate_every: float = 5.0,
-    pool_size: int = 32_768,
-    batch_size: int = 128,
-    peak_rate: float = 1e-3,
-) -> StableDiffusion3Pipeline:
-    """Train until so many minutes are spent or enough held-out captions come out right.
-
-    Args:
-        folder: Receives the latents, the checkpoint, and the pipeline at each evaluation.
-        minutes: Wall-clock time, counted over all the starts.
-        stop_at: Part of 64 held-out captions at which to stop.
-        evaluate_every: Minutes of training between two evaluations.
-        pool_size: Number of training scenes.
-        batch_size: Latents a step.
-        peak_rate: Learning rate after the warm-up.
-
-    Returns:
-        The pipeline with averaged weights, also saved as `pipeline/` in the folder.
-    """
+def train(folder: Path, plan: Plan = PLAN) -> StableDiffusion3Pipeline:
+    """Train the pipeline around the embedded autoencoder; see `text_to_image.train`."""
     torch.manual_seed(0)
-    tokenizer, empty = make_tokenizer(), token_ids(make_tokenizer(), [""])
+    tokenizer = make_tokenizer()
     vae = AutoencoderKL.from_pretrained(pipeline_path() / "vae")
     transformer, text_encoder = new_transformer(), new_text_encoder(tokenizer)
-    averages = {"flow": deepcopy(transformer), "text": deepcopy(text_encoder)}
-    parameters = [*transformer.parameters(), *text_encoder.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=peak_rate, weight_decay=1e-3, betas=(0.9, 0.99))
-    modules = {"flow": transformer, "text": text_encoder}
-    modules |= {f"average_{name}": module for name, module in averages.items()}
-    stage = Stage(folder, "flow", modules, optimizer, minutes, peak_rate)
-    pool = latent_pool(vae, tokenizer, pool_size, folder / "latents.safetensors")
-    pipeline = assemble(vae, averages["flow"], averages["text"], tokenizer)
-    evaluated = stage.seconds
-    for step in stage.steps():
-        rows = torch.randint(len(pool["latents"]), (batch_size,))
-        dropped = torch.rand(batch_size, 1) < DROP_CAPTION
-        tokens = torch.where(dropped, empty, pool["tokens"][rows])
-        loss = flow_loss(transformer, pool["latents"][rows], *encoded(text_encoder, tokens))
-        stage.update(loss)
-        update_average(averages["flow"], transformer, step)
-        update_average(averages["text"], text_encoder, step)
-        if stage.seconds - evaluated > evaluate_every * 60:
-            evaluated = stage.seconds
-            right = heldout_accuracy(pipeline, count=64, max_sequence_length=T5_TOKENS)
-            stage.report(f"{right:.3f} of 64 held-out captions, loss {stage.average_loss:.4f}")
-            pipeline.save_pretrained(folder / "pipeline")
-            if right >= stop_at:
-                stage.stop()
-    pipeline.save_pretrained(folder / "pipeline")
-    return pipeline
+
+    def loss(latents: Tensor, tokens: Tensor) -> Tensor:
+        return flow_loss(transformer, latents, *encoded(text_encoder, tokens))
+
+    return text_to_image.train(
+        folder,
+        "flow",
+        {"flow": transformer, "text": text_encoder},
+        loss,
+        lambda averages: assemble(vae, averages["flow"], averages["text"], tokenizer),
+        vae,
+        tokenizer,
+        plan,
+        max_sequence_length=T5_TOKENS,
+    )
 
 
 def main() -> None:
@@ -181,12 +131,15 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="receives pipeline/ and a checkpoint"
     )
-    parser.add_argument("--minutes", type=float, default=90.0)
-    parser.add_argument("--stop-at", type=float, default=0.55, help="held-out accuracy to stop at")
+    parser.add_argument("--minutes", type=float, default=PLAN.minutes)
+    parser.add_argument(
+        "--stop-at", type=float, default=PLAN.stop_at, help="held-out accuracy to stop at"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pipeline = train(options.out, options.minutes, options.stop_at)
+    plan = replace(PLAN, minutes=options.minutes, stop_at=options.stop_at)
+    pipeline = train(options.out, plan)
     right = heldout_accuracy(pipeline, count=256, max_sequence_length=T5_TOKENS)
     print(f"{right:.3f} of 256 held-out captions; {options.out / 'pipeline'}", flush=True)
 

@@ -1,26 +1,20 @@
 """Stage two of the recipe: a U-Net and its text encoder, trained together on stored latents."""
 
-from copy import deepcopy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from jaxtyping import Float, Int
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from jaxtyping import Float
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from ddpo.worlds.shapes.evaluate import heldout_accuracy
-from ddpo.worlds.shapes.scenes import claims, render, scene_for
-from ddpo.worlds.shapes.stage import Stage, as_tensor, save_whole
-from ddpo.worlds.shapes.tokenizer import CONTEXT_LENGTH, make_tokenizer
-from ddpo.worlds.shapes.train_autoencoder import encode
+from ddpo.worlds.shapes import text_to_image
+from ddpo.worlds.shapes.text_to_image import Plan, text_config
+from ddpo.worlds.shapes.tokenizer import make_tokenizer
 
-EMA_DECAY = 0.998
-DROP_CAPTION = 0.1  # for classifier-free guidance
+PLAN = Plan(minutes=25.0, evaluate_every=3.0, peak_rate=2e-3, betas=(0.9, 0.999))
 TEXT_WIDTH = 96
 TERMINAL_SIGNAL = 1e-5  # ᾱ of the last training step
 
@@ -42,21 +36,8 @@ def new_unet() -> UNet2DConditionModel:
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """An untrained text encoder with the vocabulary of a tokenizer."""
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=2 * TEXT_WIDTH,
-            projection_dim=TEXT_WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=CONTEXT_LENGTH,
-            bos_token_id=cast(int, tokenizer.bos_token_id),
-            eos_token_id=cast(int, tokenizer.eos_token_id),
-            pad_token_id=cast(int, tokenizer.pad_token_id),
-        )
-    )
+    """An untrained text encoder."""
+    return CLIPTextModel(text_config(tokenizer, TEXT_WIDTH, layers=2))
 
 
 def new_scheduler() -> DDIMScheduler:
@@ -80,29 +61,6 @@ def new_scheduler() -> DDIMScheduler:
     )
 
 
-def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Int[Tensor, "b tokens"]:
-    """Captions as the pipeline tokenises them: padded to the full context."""
-    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-
-
-def latent_pool(
-    vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, path: Path, seed: int = 1
-) -> dict[str, Tensor]:
-    """Scaled latents and token ids of random training scenes, kept in a file."""
-    if not path.exists():
-        rng = np.random.default_rng([seed, 2])
-        stream = claims(seed)
-        latents, captions = [], []
-        for _ in range(count // 64):
-            part = [next(stream) for _ in range(64)]
-            pictures = np.stack([render(scene_for(claim, rng)) for claim in part])
-            latents.append(encode(vae, as_tensor(pictures) * 2 - 1))
-            captions += [claim.caption() for claim in part]
-        scaled = torch.cat(latents) * vae.config["scaling_factor"]
-        save_whole({"latents": scaled, "tokens": token_ids(tokenizer, captions)}, path)
-    return load_file(path)
-
-
 def v_loss(
     unet: UNet2DConditionModel,
     scheduler: Any,
@@ -115,14 +73,6 @@ def v_loss(
     noisy = scheduler.add_noise(latents, noise, timesteps)
     predicted = unet(noisy, timesteps, embeddings).sample
     return F.mse_loss(predicted, scheduler.get_velocity(latents, noise, timesteps))
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, step: int) -> None:
-    """Move averaged weights towards the current ones, faster in the first steps."""
-    decay = min(EMA_DECAY, (1 + step) / (10 + step))
-    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
 
 
 def assemble(
@@ -145,58 +95,22 @@ def assemble(
     )
 
 
-def train(
-    folder: Path,
-    vae: AutoencoderKL,
-    minutes: float,
-    stop_at: float = 0.55,
-    evaluate_every: float = 3.0,
-    pool_size: int = 32_768,
-    batch_size: int = 128,
-    peak_rate: float = 2e-3,
-) -> StableDiffusionPipeline:
-    """Train until so many minutes are spent or enough held-out captions come out right.
-
-    Args:
-        folder: Receives the latents, the checkpoints, and the pipeline at each evaluation.
-        vae: The trained autoencoder.
-        minutes: Wall-clock time, counted over all the starts of this stage.
-        stop_at: Part of 64 held-out captions at which to stop, so that reinforcement learning
-            has something left to improve.
-        evaluate_every: Minutes of training between two evaluations.
-        pool_size: Number of training scenes.
-        batch_size: Latents a step.
-        peak_rate: Learning rate after the warm-up.
-
-    Returns:
-        The pipeline with averaged weights, also saved as `pipeline/` in the folder.
-    """
+def train(folder: Path, vae: AutoencoderKL, plan: Plan = PLAN) -> StableDiffusionPipeline:
+    """Train the pipeline around an autoencoder; see `text_to_image.train`."""
     torch.manual_seed(0)
     tokenizer, scheduler = make_tokenizer(), new_scheduler()
     unet, text_encoder = new_unet(), new_text_encoder(tokenizer)
-    averages = {"unet": deepcopy(unet), "text": deepcopy(text_encoder)}
-    parameters = [*unet.parameters(), *text_encoder.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=peak_rate, weight_decay=1e-3)
-    modules = {"unet": unet, "text": text_encoder}
-    modules |= {f"average_{name}": module for name, module in averages.items()}
-    stage = Stage(folder, "unet", modules, optimizer, minutes, peak_rate)
-    pool = latent_pool(vae, tokenizer, pool_size, folder / "latents.safetensors")
-    pipeline = assemble(vae, averages["unet"], averages["text"], tokenizer)
-    empty = token_ids(tokenizer, [""])
-    evaluated = stage.seconds
-    for step in stage.steps():
-        rows = torch.randint(len(pool["latents"]), (batch_size,))
-        tokens = torch.where(torch.rand(batch_size, 1) < DROP_CAPTION, empty, pool["tokens"][rows])
-        embeddings = text_encoder(tokens).last_hidden_state
-        stage.update(v_loss(unet, scheduler, pool["latents"][rows], embeddings))
-        update_average(averages["unet"], unet, step)
-        update_average(averages["text"], text_encoder, step)
-        if stage.seconds - evaluated > evaluate_every * 60:
-            evaluated = stage.seconds
-            accuracy = heldout_accuracy(pipeline, count=64)
-            stage.report(f"{accuracy:.3f} of 64 held-out captions, loss {stage.average_loss:.4f}")
-            pipeline.save_pretrained(folder / "pipeline")
-            if accuracy >= stop_at:
-                stage.stop()
-    pipeline.save_pretrained(folder / "pipeline")
-    return pipeline
+
+    def loss(latents: Tensor, tokens: Tensor) -> Tensor:
+        return v_loss(unet, scheduler, latents, text_encoder(tokens).last_hidden_state)
+
+    return text_to_image.train(
+        folder,
+        "unet",
+        {"unet": unet, "text": text_encoder},
+        loss,
+        lambda averages: assemble(vae, averages["unet"], averages["text"], tokenizer),
+        vae,
+        tokenizer,
+        plan,
+    )

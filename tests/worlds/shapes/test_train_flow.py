@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from ddpo.worlds.shapes import pipeline_path, train_flow
+from ddpo.worlds.shapes.captioned_latents import token_ids
 from ddpo.worlds.shapes.tokenizer import make_tokenizer
-from ddpo.worlds.shapes.train_unet import token_ids
 
 CAPTIONS = ["a red circle on a gray background", "a blue square", ""]
 
@@ -77,8 +78,8 @@ def test_the_training_goes_on_where_it_stopped(
     monkeypatch.setattr(train_flow, "flow_loss", counted)
 
     def weights(steps: int) -> dict[str, Tensor]:
-        small = {"pool_size": 64, "batch_size": 4}
-        pipeline = train_flow.train(tmp_path, minutes=steps / 60, **small)
+        small = replace(train_flow.PLAN, minutes=steps / 60, pool_size=64, batch_size=4)
+        pipeline = train_flow.train(tmp_path, small)
         return {k: v.clone() for k, v in pipeline.transformer.state_dict().items()}
 
     after_two = weights(2)

@@ -1,0 +1,86 @@
+"""The rewards of a run: made before it begins, and refused if they cannot be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from accelerate import Accelerator
+
+from ddpo.background import Background
+from ddpo.config.schema import Config
+from ddpo.errors import UserError
+from ddpo.prompts import PromptSet
+from ddpo.scoring import Scoring
+from rewards import RewardError
+from rewards.combine import build
+from rewards.conditions import Conditions
+from rewards.specification import parse, refuse_overlap
+
+
+class Scorer:
+    """The rewards and watch rewards of a run."""
+
+    def __init__(self, config: Config, accelerator: Accelerator, prompts: PromptSet):
+        """Make the rewards.
+
+        Raises:
+            UserError: a reward is unknown, or its options are wrong, or it is optimised and
+                watched alike, or the prompts lack a column it needs, or it compares the samples of
+                a prompt and there is one of each.
+        """
+        self.accelerator = accelerator
+        scoring, combine = config.scoring, config.combine
+        cache = scoring.cache.expanduser() if scoring.cache else None
+        conditions = Conditions(scoring.timeout, scoring.workers, cache, scoring.cache_limit)
+        with _section("rewards"):
+            rewards = parse(config.rewards)
+        with _section("watch"):
+            watch = parse(config.watch)
+            refuse_overlap(rewards, watch)
+        with _section("rewards"):
+            self.rewards = build(rewards, combine.kind, combine.within, conditions)
+        with _section("watch"):
+            self.watch = build(watch, conditions=conditions)
+        for name in sorted((self.rewards.columns | self.watch.columns) - prompts.columns.keys()):
+            raise UserError(
+                f"prompts: a reward needs the column {name!r}, which the prompt set lacks"
+            )
+        _refuse_groups_of_one(config, self.group_rewards)
+        overlap = scoring.overlap
+        if overlap is None:  # on the CPU, sampling needs the cores itself
+            overlap = accelerator.device.type != "cpu"
+        self.background = Background() if overlap else None
+
+    @property
+    def group_rewards(self) -> list[str]:
+        """The labels of those that compare the samples of a prompt, and so need all of them."""
+        return [*self.rewards.group_rewards, *self.watch.group_rewards]
+
+    def close(self) -> None:
+        """Stop scoring in the background."""
+        if self.background:
+            self.background.close()
+
+    def begin(self) -> Scoring:
+        """The scoring of one iteration, or of one evaluation."""
+        return Scoring(self.rewards, self.watch, self.accelerator, self.background)
+
+
+@contextmanager
+def _section(name: str) -> Iterator[None]:
+    """Errors of rewards as errors of a section of the configuration."""
+    try:
+        yield
+    except RewardError as error:
+        lines = "; ".join(str(error).splitlines())
+        raise UserError(f"{name}: {lines}") from error
+
+
+def _refuse_groups_of_one(config: Config, group_rewards: Sequence[str]) -> None:
+    """A sample alone with its prompt has no number of a reward that compares the samples of one."""
+    needs = f"{', '.join(group_rewards)} compares the samples of a prompt, and needs 2 or more"
+    if group_rewards and config.algorithm.group_size < 2:
+        raise UserError(f"algorithm.group_size: {config.algorithm.group_size}: {needs}, such as 8")
+    if group_rewards and config.evaluation.samples == 1:
+        raise UserError(f"evaluation.samples: 1: {needs}, or 0 for no evaluation")

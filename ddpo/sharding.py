@@ -1,0 +1,64 @@
+"""A network in pieces on several processes (FSDP2): its parameters, and tensors put together and
+divided again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, extract_model_from_parallel
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+
+def passes_are_local(accelerator: Accelerator) -> bool:
+    """Whether every process holds the whole network, so that passes exchange nothing."""
+    divided = (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    return accelerator.distributed_type not in divided
+
+
+def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """What is trained, by name, each process with its piece: passes may have left what they put
+    together.
+    """
+    plain = extract_model_from_parallel(network)
+    for module in plain.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+    return {name: p for name, p in plain.named_parameters() if p.requires_grad}
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The tensor with the pieces of all processes; itself where each has all of it. A
+    collective.
+    """
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def whole_on_main(tensors: Mapping[str, Tensor], *, is_main: bool) -> dict[str, Tensor]:
+    """Each of them whole. A collective.
+
+    What lies in pieces comes to the main process only, and to its CPU: all of it at once may fit
+    no GPU, and as many times as there are processes no machine.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, DTensor):
+            found[name] = tensor
+            continue
+        complete = whole(tensor)
+        if is_main:
+            found[name] = complete.cpu()
+    return found
+
+
+def placed_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """A tensor in the dtype and on the device of `like`, and in pieces where that is. Exchanges
+    nothing: every process has all of it, or its piece already.
+    """
+    moved = tensor.to(like.device, like.dtype)
+    if isinstance(moved, DTensor) or not isinstance(like, DTensor):
+        return moved
+    return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
