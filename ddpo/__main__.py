@@ -97,7 +97,7 @@ def _parser() -> Parser:
     push.set_defaults(command=_push, parser=push, more="")
 
     config = commands.add_parser(
-        "config", help="show a configuration, resolved, with the batch arithmetic"
+        "config", help="show a configuration, resolved, with its batch arithmetic and peak memory"
     )
     _add_config(config)
     config.add_argument(
@@ -200,11 +200,16 @@ def _config(options: argparse.Namespace) -> None:
     from ddpo.batching import plan_batches
     from ddpo.config.reading import load_config
     from ddpo.config.writing import dump_config
+    from ddpo.memory import describe_memory
 
     config = load_config(options.config, options.overrides)
     plan = plan_batches(config, options.processes)
-    lines = (f"# {line}" for line in plan.describe().splitlines())
-    show("\n".join([dump_config(config), *lines]))
+    show("\n".join([dump_config(config), *_commented(plan.describe())]))
+    show("\n".join(_commented(describe_memory(config, plan))))
+
+
+def _commented(text: str) -> list[str]:
+    return [f"# {line}" for line in text.splitlines()]
 
 
 def _doctor(options: argparse.Namespace) -> None:
