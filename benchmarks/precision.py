@@ -35,7 +35,6 @@ from tests.support.policies import configured, disturb
 CLIP_RANGE = 1e-4
 ROWS, MICRO_BATCH = 8, 3
 PROMPTS = {"shapes": ["a red circle", "a blue square"], "": ["a dog", "a red fox"]}
-COMPILED = ("flux-dev", "shapes", "sd3")
 MORE_BACKENDS = {
     **dict.fromkeys(("shapes", "sd15", "sd21", "sdxl"), ("eager",)),
     **dict.fromkeys(("flux-dev", "flux-schnell"), ("_native_math", "_native_flash")),
@@ -92,8 +91,7 @@ def chosen(models: list[str], *, compiled: bool) -> Iterator[tuple[str, Setting]
     for model in models:
         yield from ((model, setting) for setting in eager_settings(model))
     for weights, autocast in (("bf16", "no"), ("fp32", "no"), ("fp32", "bf16")) * compiled:
-        for model in filter(COMPILED.__contains__, models):
-            yield model, Setting(weights, autocast, compiled=True)
+        yield from ((model, Setting(weights, autocast, compiled=True)) for model in models)
 
 
 def eager_settings(model: str) -> list[Setting]:

@@ -44,6 +44,8 @@ def overrides_of(path: Path, models: Callable[[str], Path]) -> list[str]:
     """What makes a configuration small, and its model and rewards ones that can be had."""
     algorithm, family, reward = path.stem.split("_", 2)
     overrides = [*SMALL, *["algorithm.group_size=4"] * (algorithm == "grpo")]
+    if load_config(path).policy.window is not None:
+        overrides.append("policy.window.size=2")
     if family == "shapes":
         return overrides
     model = [f"policy.model={models(TINY[family])}", "policy.resolution=16"]
