@@ -12,12 +12,9 @@ and steps, and resident memory and living tensors are printed by iteration.
 """
 
 import argparse
-import ctypes
 import gc
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,10 +23,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
+from benchmarks.report import provenance, write_result
+from benchmarks.resident import RETURN_MEMORY, resident_most, resident_now, status
 from ddpo.batching import plan_batches
 from ddpo.config.reading import decode_config, load_config
 from ddpo.config.schema import Config, PromptsConfig
@@ -87,9 +85,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What is trained, and how."""
 
-RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-"""glibc gives back what was freed."""
-
 
 def main() -> None:
     """Measure and print; with `--out`, write JSON."""
@@ -116,8 +111,7 @@ def main() -> None:
             for setting in options.settings:
                 rows.append(in_a_process(folder, model, setting))
                 print(line(rows[-1]), flush=True)
-                if options.out:
-                    options.out.write_text(json.dumps(report(rows), indent=1) + "\n")
+                write_result(options.out, {"unit": "bytes", "rows": rows})
 
 
 def over_time(iterations: int) -> dict[str, Any]:
@@ -149,7 +143,7 @@ def over_time(iterations: int) -> dict[str, Any]:
                 rows.append({**row, "tensors": living_tensors()})
                 print(rows[-1], file=sys.stderr, flush=True)
     run.scorer.close()
-    return {**report([]), "rows": rows}
+    return {**provenance(), "unit": "bytes", "rows": rows}
 
 
 def living_tensors() -> int:
@@ -228,49 +222,11 @@ def configured(folder: Path, model: str, setting: str) -> Config:
     return decode_config(tree)
 
 
-def resident_now() -> int:
-    """Bytes of resident memory, after what was freed is given back; its peak starts here."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    return status("VmRSS")
-
-
-def resident_most() -> int:
-    """Most bytes since `resident_now`."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return status("VmHWM")
-
-
-def status(name: str) -> int:
-    """A size that Linux knows of this process, in bytes."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1]) * 1024
-
-
 def line(row: dict[str, Any]) -> str:
     """A row in Markdown."""
     sizes = (f"{row[name] / 1e6:.0f}" for name in ("estimate", "measured"))
     ratio = row["estimate"] / row["measured"]
     return f"| {row['model']} | {row['setting']} | {' | '.join(sizes)} | {ratio:.2f} |"
-
-
-def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The rows, and where they were measured."""
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": f"one core of a CPU with {torch.backends.cpu.get_cpu_capability()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "unit": "bytes",
-        "rows": rows,
-    }
 
 
 if __name__ == "__main__":

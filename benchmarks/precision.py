@@ -10,20 +10,17 @@ the arithmetic, not how large the error of a true model is. The adapter is moved
 """
 
 import argparse
-import json
-import platform
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from torch import Tensor
 
+from benchmarks.report import write_result
 from ddpo.diffusion.building import build_diffusion_policy
 from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.policies import AUTOCAST_DTYPES
@@ -68,22 +65,8 @@ def main() -> None:
                 PIPELINES[model](path)
             rows.append({"model": model, **asdict(setting), **measure(model, path, setting)})
             print(table(rows[-1:]).splitlines()[-1], flush=True)
-            if options.out:
-                options.out.write_text(json.dumps(report(rows), indent=1) + "\n")
+            write_result(options.out, {"clip_range": CLIP_RANGE, "rows": rows})
     print(table(rows))
-
-
-def report(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The rows, and where they were measured."""
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": f"one core of a CPU with {torch.backends.cpu.get_cpu_capability()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "clip_range": CLIP_RANGE,
-        "rows": rows,
-    }
 
 
 def chosen(models: list[str], *, compiled: bool) -> Iterator[tuple[str, Setting]]:

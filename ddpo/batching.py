@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
-ACTIONS_PER_TRAINING_PASS = 32
-"""Rows of a training pass when `micro_batch_size` is omitted: small networks gain little beyond it.
-"""
+ROWS_OF_A_TRAINING_PASS = 32
+"""Of the network, when `micro_batch_size` is omitted: small networks gain little beyond it."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,7 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
             f"(train.updates_per_iteration); the nearest possible: {' or '.join(nearest)}"
         )
     per_update = train.samples_per_iteration // (processes * train.updates_per_iteration)
-    micro_batch = train.micro_batch_size or max(
-        1, ACTIONS_PER_TRAINING_PASS // train.actions_per_pass
-    )
+    micro_batch, actions_per_pass = _training_pass(config, per_update)
     return BatchPlan(
         samples=train.samples_per_iteration,
         group_size=group_size,
@@ -123,5 +120,16 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
         processes=processes,
         sample_batch=min(train.sample_batch_size, per_update * train.updates_per_iteration),
         micro_batch=min(micro_batch, per_update),
-        actions_per_pass=min(train.actions_per_pass, config.policy.num_steps),
+        actions_per_pass=min(actions_per_pass, config.policy.num_steps),
     )
+
+
+def _training_pass(config: Config, samples: int) -> tuple[int, int]:
+    """Samples of a training pass, and actions of each of them, in an update of so many."""
+    train, scale = config.train, config.policy.guidance_scale
+    if train.micro_batch_size is not None:
+        return train.micro_batch_size, train.actions_per_pass or 1
+    guided = scale is None or scale > 1
+    actions = ROWS_OF_A_TRAINING_PASS // (2 if guided else 1)
+    micro_batch = max(1, actions // (train.actions_per_pass or 1))
+    return micro_batch, train.actions_per_pass or max(1, actions // min(micro_batch, samples))

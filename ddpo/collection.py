@@ -41,19 +41,28 @@ def collect(
     each: Callable[[Trajectory], None] = lambda part: None,
     between: Callable[[], None] = lambda: None,
     record_on: str | None = None,
+    keep_outputs: bool = True,
     heldout: bool = False,
 ) -> Trajectory:
     """Sample the generator's rows, as many at a time as fit; after each pass, `each` is given its
     samples, `between` is called, and they wait for the next with their record on `record_on`.
+
+    There is room for all from the first pass on: joined at the end, they would be there twice.
     """
-    parts, made = [], 0
-    while made < len(generator.rows):
+    everything, made, count = None, 0, len(generator.rows)
+    while everything is None or made < count:
         part = fitted(partial(_sampled, policy, prompts, generator, made, heldout))
-        parts.append(part.with_record_on(record_on) if record_on else part)
-        made += len(part)
         each(part)
+        part = part if keep_outputs else part.without_outputs()
+        part = part.with_record_on(record_on) if record_on else part
+        if len(part) == count:
+            everything = part
+        else:
+            everything = everything or part.room_for(count)
+            everything.put(made, part)
+        made += len(part)
         between()
-    return Trajectory.concatenate(parts)
+    return everything
 
 
 def _sampled(

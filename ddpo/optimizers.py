@@ -31,10 +31,10 @@ def build_optimizer(
         return torch.optim.Adafactor(
             parameters, config.learning_rate, weight_decay=config.weight_decay
         )
-    adamw: Any = torch.optim.AdamW if config.optimizer == "adamw" else _adamw_8bit()
-    return adamw(
-        parameters, config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
+    settings: dict[str, Any] = {"betas": config.betas, "weight_decay": config.weight_decay}
+    if config.optimizer == "adamw":  # one kernel for all parameters
+        return torch.optim.AdamW(parameters, config.learning_rate, fused=True, **settings)
+    return _adamw_8bit()(parameters, config.learning_rate, **settings)
 
 
 def empty_state(config: TrainConfig, parameter: Tensor) -> list[Tensor]:

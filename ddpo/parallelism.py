@@ -4,7 +4,7 @@ what an optimizer step and its whole state therefore are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, final, runtime_checkable
 
 import torch.distributed
@@ -19,6 +19,9 @@ from ddpo.sharding import (
     whole_on_main,
 )
 from ddpo.trajectory import Policy
+
+BUCKET = 1 << 24
+"""Elements of gradients that are exchanged at once: 64 MB in fp32."""
 
 
 @runtime_checkable
@@ -118,11 +121,13 @@ class TorchParallelism:
         if self._accelerator.num_processes == 1 or not passes_are_local(self._accelerator):
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        for pending in [torch.distributed.all_reduce(g, async_op=True) for g in gradients]:
-            assert pending is not None
-            pending.wait()
-        for gradient in gradients:
-            gradient /= self._accelerator.num_processes
+        for together in _buckets(gradients):
+            flat = torch.cat([gradient.flatten() for gradient in together])
+            torch.distributed.all_reduce(flat)
+            flat /= self._accelerator.num_processes
+            parts = flat.split([gradient.numel() for gradient in together])
+            for gradient, part in zip(together, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
 
     def step(self, optimizer: Any, parameters: Sequence[nn.Parameter]) -> Tensor | None:
         """See `Parallelism`."""
@@ -158,3 +163,18 @@ class TorchParallelism:
                 if isinstance(leaf, Tensor) and leaf.shape == parameters[index].shape:
                     leaves[name] = placed_like(leaf, parameters[index])
         optimizer.load_state_dict(state)
+
+
+def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Gradients of a kind one after the other, as many together as make up a bucket; one that is
+    larger is alone.
+    """
+    for dtype in dict.fromkeys(gradient.dtype for gradient in gradients):
+        together, size = [], 0
+        for gradient in (g for g in gradients if g.dtype == dtype):
+            if together and size + gradient.numel() > BUCKET:
+                yield together
+                together, size = [], 0
+            together.append(gradient)
+            size += gradient.numel()
+        yield together

@@ -137,6 +137,7 @@ def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
         each=scoring.add,
         between=lambda: _stop_if_asked(run, stop),
         record_on="cpu" if run.config.train.trajectories_on == "cpu" else None,
+        keep_outputs=bool(run.scorer.group_rewards),
     )
 
 

@@ -85,6 +85,35 @@ class Trajectory:
         """The same chains, their outputs let go: after scoring nothing needs them."""
         return replace(self, outputs=None)
 
+    def room_for(self, count: int) -> Trajectory:
+        """A trajectory of `count` rows like these; what is in them is to be `put` there."""
+        prompts = [""] * count
+
+        def room(tensor: Tensor) -> Tensor:
+            return tensor.new_empty((count, *tensor.shape[1:]))
+
+        outputs = prompts if isinstance(self.outputs, list) else None
+        return Trajectory(
+            prompts=list(prompts),
+            log_probs=room(self.log_probs),
+            mask=room(self.mask),
+            record={name: room(tensor) for name, tensor in self.record.items()},
+            outputs=room(self.outputs) if isinstance(self.outputs, Tensor) else outputs,
+            columns={name: [None] * count for name in self.columns},
+        )
+
+    def put(self, start: int, part: Trajectory) -> None:
+        """Replace as many rows from `start` on as `part` has, in place."""
+        rows = slice(start, start + len(part))
+        own, new = (
+            [t.log_probs, t.mask, *t.record.values(), *([] if t.outputs is None else [t.outputs])]
+            for t in (self, part)
+        )
+        lists = [(self.prompts, part.prompts)]
+        lists += [(column, part.columns[name]) for name, column in self.columns.items()]
+        for place, values in [*zip(own, new, strict=True), *lists]:
+            place[rows] = values  # pyright: ignore[reportArgumentType]
+
     @staticmethod
     def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
         """One trajectory of all rows, in order. `parts` holds at least one."""

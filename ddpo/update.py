@@ -22,6 +22,7 @@ from ddpo.errors import UserError
 from ddpo.fitting import fitted
 from ddpo.numerics import Numerics
 from ddpo.run import Run
+from ddpo.sharding import passes_are_local
 from ddpo.trajectory import Trajectory
 
 RESIDUAL_SHARE = 0.1
@@ -75,6 +76,16 @@ class Share:
     counted: Float[Tensor, "b a"]
     actions: Tensor
 
+    def without_idle_samples(self) -> Share:
+        """The same without the samples of which no action counts, such as those of groups without
+        spread: their passes would add 0. One is kept where there would be none.
+        """
+        busy = self.counted.any(1).nonzero().flatten()
+        if len(busy) == len(self.counted):
+            return self
+        rows = busy if len(busy) else slice(0, 1)
+        return Share(self.trajectory[rows], self.advantages[rows], self.counted[rows], self.actions)
+
 
 @dataclass
 class Found:
@@ -107,7 +118,7 @@ def update_policy(
     zero = torch.zeros((), device=trajectory.mask.device)
     measured = Measured({}, zero, zero, zero)
     for index in range(run.plan.updates):
-        rows = torch.arange(index, len(trajectory), run.plan.updates)
+        rows = slice(index, None, run.plan.updates)
         parts = (trajectory[rows], advantages[rows], keep[rows])
         counted = accumulate_gradients(run, *parts, measured, first=index == 0)
         _step(run, measured, counted=counted)
@@ -133,8 +144,10 @@ def accumulate_gradients(
     accelerator = run.accelerator
     counted = trajectory.mask * keep.to(trajectory.mask.device)[:, None]
     total = summed(accelerator, counted.sum())
-    actions = total.clamp(min=1)
-    share = Share(trajectory, advantages.to(trajectory.mask.device), counted, actions)
+    whole = Share(
+        trajectory, advantages.to(trajectory.mask.device), counted, actions=total.clamp(min=1)
+    )
+    share = whole.without_idle_samples() if passes_are_local(accelerator) else whole
     found = fitted(run, partial(local_gradient, run, share), BatchPlan.smaller_training)
     run.state.parallelism.average_gradients(run.state.parameters)
     measured.actions = measured.actions + total
@@ -177,12 +190,13 @@ def network_passes(
     are, and which of their actions; and whether it is the last. Actions that no chain has are left
     out.
     """
-    active = trajectory.mask.any(0).nonzero().flatten().cpu()
+    device = trajectory.mask.device
+    active = trajectory.mask.any(0).nonzero().flatten()
     starts = range(0, len(trajectory), plan.micro_batch)
     chunks = active.split(plan.actions_per_pass)
     for start in starts:
         rows = slice(start, start + plan.micro_batch)
-        part = trajectory[rows].with_record_on(trajectory.mask.device)
+        part = trajectory[rows].with_record_on(device)
         for number, columns in enumerate(chunks):
             yield part, rows, columns, start == starts[-1] and number == len(chunks) - 1
 

@@ -52,11 +52,11 @@ def test_a_geometry_by_hand() -> None:
 @pytest.mark.parametrize(
     ("train", "sample_batch", "micro_batch"),
     [
-        ({"samples_per_iteration": 256}, 64, 32),
-        ({"samples_per_iteration": 256, "actions_per_pass": 5}, 64, 6),
+        ({"samples_per_iteration": 256}, 64, 16),
+        ({"samples_per_iteration": 256, "actions_per_pass": 5}, 64, 3),
         ({"samples_per_iteration": 256, "actions_per_pass": 50}, 64, 1),
         ({"samples_per_iteration": 256, "updates_per_iteration": 16}, 64, 16),
-        ({"samples_per_iteration": 24, "sample_batch_size": 10}, 10, 24),
+        ({"samples_per_iteration": 24, "sample_batch_size": 10}, 10, 16),
         ({"samples_per_iteration": 24, "micro_batch_size": 100}, 24, 24),
     ],
 )
@@ -65,6 +65,27 @@ def test_a_pass_is_no_larger_than_what_there_is(
 ) -> None:
     plan = plan_batches(config(**train), 1)
     assert (plan.sample_batch, plan.micro_batch) == (sample_batch, micro_batch)
+
+
+@pytest.mark.parametrize(
+    ("guidance_scale", "train", "samples", "actions"),
+    [
+        (3.0, {"samples_per_iteration": 64}, 16, 1),  # two rows each: 32 rows
+        (1.0, {"samples_per_iteration": 64}, 32, 1),
+        (1.0, {"samples_per_iteration": 8}, 8, 4),
+        (3.0, {"samples_per_iteration": 2}, 2, 8),
+        (1.0, {"samples_per_iteration": 2}, 2, 10),  # as many as the chain has
+        (1.0, {"samples_per_iteration": 8, "micro_batch_size": 2}, 2, 1),  # as was asked for
+        (1.0, {"samples_per_iteration": 8, "actions_per_pass": 2}, 8, 2),
+    ],
+)
+def test_a_pass_has_32_rows_if_nobody_says_otherwise(
+    guidance_scale: float, train: dict[str, int], samples: int, actions: int
+) -> None:
+    asked = config(**train)
+    policy = replace(asked.policy, guidance_scale=guidance_scale, num_steps=10)
+    plan = plan_batches(replace(asked, policy=policy), 1)
+    assert (plan.micro_batch, plan.actions_per_pass) == (samples, actions)
 
 
 GEOMETRIES = list(itertools.product([1, 7, 24, 60, 64], [1, 3, 8], [1, 2, 5], [1, 2, 3]))
@@ -121,7 +142,7 @@ def test_the_arithmetic_is_described() -> None:
     assert plan_batches(config(8, **train), 2).describe().splitlines() == [
         "256 samples an iteration = 32 prompts x 8 samples = 2 processes x 128 samples",
         "4 updates an iteration, each on 64 samples = 2 processes x 32 samples",
-        "6 micro-batches of at most 6 samples an update, 5 actions of a sample a network pass",
+        "11 micro-batches of at most 3 samples an update, 5 actions of a sample a network pass",
     ]
 
 

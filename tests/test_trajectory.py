@@ -79,6 +79,25 @@ def test_what_was_cut_concatenates_to_the_whole(cuts: list[int], texts: bool) ->
     assert parts_of(Trajectory.concatenate(parts)) == parts_of(whole)
 
 
+@pytest.mark.parametrize("texts", [False, True])
+@pytest.mark.parametrize("cuts", [[0, 4], [0, 1, 4], [0, 2, 2, 3, 4]])
+def test_what_was_cut_can_be_put_back(cuts: list[int], texts: bool) -> None:
+    whole = trajectory(texts=texts)
+    room = whole[:1].room_for(4)
+    places = [tensor.data_ptr() for tensor in room.record.values()]
+    for start, stop in pairwise(cuts):
+        room.put(start, whole[start:stop])
+    assert parts_of(room) == parts_of(whole)
+    assert [tensor.data_ptr() for tensor in room.record.values()] == places
+
+
+def test_room_for_chains_without_outputs() -> None:
+    whole = trajectory().without_outputs()
+    room = whole[2:].room_for(4)
+    room.put(0, whole)
+    assert parts_of(room) == parts_of(whole)
+
+
 def test_outputs_can_be_let_go() -> None:
     chains = trajectory().without_outputs()
     assert chains.outputs is None

@@ -337,10 +337,12 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
     micro_batch_size: PositiveInt | None = None
-    """Most samples of a training pass per process; about 32 actions a pass when omitted. Halved
-    where memory runs out, as is `sample_batch_size`."""
-    actions_per_pass: PositiveInt = 1
-    """Actions of a sample scored in one network pass."""
+    """Most samples of a training pass per process; as many as make 32 rows of the network when
+    omitted, where guidance makes two of each. Halved where memory runs out, as is
+    `sample_batch_size`."""
+    actions_per_pass: PositiveInt | None = None
+    """Actions of a sample scored in one network pass; when omitted 1, or as many as make 32 rows
+    where an update has few samples and `micro_batch_size` is omitted, too."""
     sample_batch_size: PositiveInt = 64
     """Most samples of a sampling pass per process."""
     trajectories_on: Literal["device", "cpu"] = "device"

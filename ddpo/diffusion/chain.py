@@ -4,7 +4,9 @@ what the model cannot do is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from ddpo.config.schema import Config
 from ddpo.diffusion.family import Family
@@ -53,6 +55,10 @@ class Chain:
     schedule: Schedule
     guidance_scale: float
     two_branches: bool
+
+    def on(self, device: torch.device) -> Chain:
+        """The same chain with its schedule on a device."""
+        return replace(self, schedule=self.schedule.on(device))
 
     @classmethod
     def of(cls, family: Family, settings: ChainSettings, shape: tuple[int, int, int]) -> Chain:

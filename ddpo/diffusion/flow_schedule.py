@@ -84,7 +84,7 @@ class FlowSchedule(Schedule):
             return cps(latents, output, *levels, a=weight)
         if self.sampler == "dance_sde":
             return dance_sde(latents, output, *levels, eta=weight)
-        first = float(self.sigma_next[0])
+        first = self.sigma_next[0].to(latents.device)
         return flow_sde(latents, output, *levels, sigma_after_first=first, a=weight)
 
 

@@ -109,6 +109,7 @@ def unpacked(tokens: Float[Tensor, "b tokens channels"], shape: Sequence[int]) -
 
 def positions(latents: Latents) -> Float[Tensor, "tokens 3"]:
     """Row and column of each token, behind a 0."""
-    rows, columns = (torch.arange(side // PATCH) for side in latents.shape[2:])
+    sides = (side // PATCH for side in latents.shape[2:])
+    rows, columns = (torch.arange(side, device=latents.device) for side in sides)
     grid = torch.cartesian_prod(rows, columns)
     return torch.nn.functional.pad(grid, (1, 0)).to(latents)

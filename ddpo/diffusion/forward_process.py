@@ -21,6 +21,7 @@ from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.errors import UserError
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Evaluation, Trajectory
+from ddpo.transfer import sent
 
 
 @final
@@ -56,7 +57,7 @@ class ForwardProcessPolicy:
             )
         self._policy = policy
         self._old = old
-        self._sigmas = schedule.sigma
+        self._schedule = schedule
         self._levels = max(1, round(share * len(schedule)))
 
     @property
@@ -100,13 +101,12 @@ class ForwardProcessPolicy:
         with nullcontext() if old is None else old.in_place(generator.iteration):
             chain = self._policy.sample(prompts, generator)
             latents, steps = chain.record["latents"][:, -1], self._draw_steps(generator)
-            record = {"latents": latents, "steps": steps.to(latents.device)}
-            shape, first = latents.shape[1:], len(self._sigmas) + 1
+            record = {"latents": latents, "steps": sent(steps, latents.device)}
+            shape, first = latents.shape[1:], len(self._schedule) + 1
             noise = [generator.normal(first + level, shape) for level in range(self._levels)]
-            record["noise"] = torch.stack(noise, 1).to(latents)
+            record["noise"] = sent(torch.stack(noise, 1), latents.device)
             log_probs, velocities = [], []
-            for level in range(self._levels):
-                column = torch.tensor([level])
+            for column in torch.arange(self._levels, device=latents.device).split(1):
                 velocity = self._velocity(self.network, record, column, prompts)
                 log_probs.append(-_mean_square(velocity - _target(record, column)))
                 velocities.append(velocity)
@@ -133,7 +133,7 @@ class ForwardProcessPolicy:
         return Evaluation(
             log_probs=-_mean_square(error),
             kl=kl,
-            step_scale=self._sigmas.to(velocity)[record["steps"][:, columns]],
+            step_scale=self._sigmas(velocity)[record["steps"][:, columns]],
             velocity_error=None if old_error is None else error,
             old_velocity_error=old_error,
         )
@@ -159,9 +159,15 @@ class ForwardProcessPolicy:
 
     def _draw_steps(self, generator: RowGenerator) -> Int[Tensor, "b a"]:
         """Which steps' levels each row is noised to: all different, in an order of its own."""
-        steps = len(self._sigmas)
+        steps = len(self._schedule)
         draws = [generator.uniform(2 * steps + 1 + step) for step in range(steps)]
         return torch.stack(draws, 1).argsort(1)[:, : self._levels]
+
+    def _sigmas(self, like: Tensor) -> Float[Tensor, " t"]:
+        """Noise levels of the chain's steps, where `like` is."""
+        if self._schedule.sigma.device != like.device:
+            self._schedule = self._schedule.on(like.device)
+        return self._schedule.sigma.to(like.dtype)
 
     def _velocity(
         self,
@@ -173,15 +179,15 @@ class ForwardProcessPolicy:
         """What the network says at these levels of each sample."""
         latents, count = record["latents"], len(columns)
         steps = record["steps"][:, columns].flatten()
-        sigma = self._sigmas.to(latents)[steps].view(-1, 1, 1, 1)
+        sigma = self._sigmas(latents)[steps].view(-1, 1, 1, 1)
         noisy = latents.repeat_interleave(count, 0).lerp(
             record["noise"][:, columns].flatten(0, 1), sigma
         )
         velocity = self._policy.predict(
             network,
-            self._policy.trained,
+            self._policy.chain(),
             noisy,
-            steps.cpu(),
+            steps,
             [prompt for prompt in prompts for _ in range(count)],
             guided=False,
         )

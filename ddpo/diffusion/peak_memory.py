@@ -97,6 +97,8 @@ class Rehearsal:
             parameter.register_post_accumulate_grad_hook(
                 lambda p: self.live.label([p.grad], TRAINED)
             )
+        overlap = config.scoring.overlap
+        self.overlap = device.type != "cpu" if overlap is None else overlap
         self.step = 0  # bytes that the optimizer's step adds to what there is
 
     def run(self) -> None:
@@ -130,8 +132,6 @@ class Rehearsal:
             self.live.label([parameter.grad], TRAINED)
         if train.optimizer == "adamw":
             optimizer = build_optimizer(train, self.parameters)
-            if self.device.type == "cuda":
-                optimizer.param_groups[0]["foreach"] = True  # torch's own choice, there
             _, self.step = self.live.once(optimizer.step)
             self.state: Any = [dict(state) for state in optimizer.state.values()]
         else:  # their steps look at numbers, and there are none
@@ -162,16 +162,19 @@ class Rehearsal:
     def _collect(self, count: int, *, heldout: bool = False) -> Trajectory:
         """So many samples: the last batch of them is made, with the others there."""
         batch = min(self.plan.sample_batch, count)
+        room, seen = None, None
         with self.live.stage(UNNAMED):
             made = self._sample(batch, heldout)
-            others: list[Trajectory] = []
-            for start in range(batch, count, batch):
-                others.append(self._kept(_copy(made[: min(batch, count - start)])))
+            if batch < count:
+                kept = made if heldout else made.without_outputs()
+                room = self._kept(kept.room_for(count))
+                if not self.overlap:  # what the rewards have yet to see
+                    seen = self._kept(made.room_for(count - batch)).outputs
             del made
             self.live.label_rest(PROMPTS)  # those that the policy itself remembers
-        return self._kept(
-            Trajectory.concatenate([*others, self._kept(self._sample(batch, heldout))])
-        )
+        last = self._kept(self._sample(batch, heldout))
+        del seen
+        return room or last
 
     def _sample(self, batch: int, heldout: bool) -> Trajectory:
         """One batch of samples as it waits for the others."""
@@ -186,10 +189,11 @@ class Rehearsal:
 
     def _train(self, trajectory: Trajectory) -> None:
         """One pass of an update that had others before it, if there are, and the step."""
-        update = self._kept(trajectory[torch.arange(0, len(trajectory), self.plan.updates)])
+        update = self._kept(trajectory[slice(0, None, self.plan.updates)])
         active = update.mask.any(0).nonzero().flatten().cpu()
         columns = active[: self.plan.actions_per_pass]
-        if self.plan.micro_batch < len(update) or len(columns) < len(active):
+        largest = (len(update) // self.plan.micro_batch) * (len(active) // len(columns))
+        if largest > 1:
             for parameter in self.parameters:
                 parameter.grad = torch.empty_like(parameter)
                 self.live.label([parameter.grad], TRAINED)
@@ -250,15 +254,3 @@ def _tensors(trajectory: Trajectory) -> list[Tensor]:
     outputs = trajectory.outputs
     images = [outputs] if isinstance(outputs, Tensor) else []
     return [trajectory.log_probs, trajectory.mask, *trajectory.record.values(), *images]
-
-
-def _copy(trajectory: Trajectory) -> Trajectory:
-    """The same with memory of its own."""
-    outputs = trajectory.outputs
-    return replace(
-        trajectory,
-        log_probs=trajectory.log_probs.clone(),
-        mask=trajectory.mask.clone(),
-        record={name: tensor.clone() for name, tensor in trajectory.record.items()},
-        outputs=outputs.clone() if isinstance(outputs, Tensor) else outputs,
-    )

@@ -25,6 +25,7 @@ from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
 from ddpo.sharding import placed_like, trained_parameters
 from ddpo.trajectory import Evaluation, Trajectory
+from ddpo.transfer import sent
 
 
 class DiffusionPolicy:
@@ -72,6 +73,7 @@ class DiffusionPolicy:
         self.trained, self.heldout = (
             Chain.of(family, settings, self._shape) for settings in (trained, heldout)
         )
+        self._chains = {False: self.trained, True: self.heldout}
         self._choice = choice
         self.reference_network = reference
         self._uses_lora = uses_lora
@@ -95,18 +97,14 @@ class DiffusionPolicy:
         s.
         """
         device, count = self.device, len(prompts)
-        chain = self.heldout if heldout else self.trained
-        noisy = trained = chain.schedule.mask()
-        if not heldout and self._choice is not None:
-            when = {"iteration": generator.iteration, "seed": generator.seed}
-            noisy = self._choice.noisy(noisy, **when)
-            trained = self._choice.trained(noisy, **when)
-        latents = generator.normal(0, self._shape).to(device)
+        noisy, trained = self._steps_of(generator, heldout=heldout)
+        chain = self.chain(heldout=heldout)
+        latents = sent(generator.normal(0, self._shape), device)
         states, means, log_probs = [latents], [], []
         for step in range(len(chain.schedule)):
-            steps = torch.full((count,), step)
+            steps = torch.full((count,), step, device=device)
             gaussian = self._transition(self.network, chain, latents, steps, noisy[steps], prompts)
-            latents = gaussian.sample(generator.normal(step + 1, self._shape))
+            latents = gaussian.sample(sent(generator.normal(step + 1, self._shape), device))
             states.append(latents)
             log_probs.append(gaussian.log_prob(latents))
             means += [gaussian.mean] if self._keep_means else []
@@ -115,7 +113,7 @@ class DiffusionPolicy:
         return Trajectory(
             prompts=list(prompts),
             log_probs=torch.stack(log_probs, 1),
-            mask=trained.repeat(count, 1).to(device),
+            mask=trained.repeat(count, 1),
             record=record,
             outputs=self.family.decode(latents),
         )
@@ -126,19 +124,17 @@ class DiffusionPolicy:
         """Score these steps again, all of them in one network pass."""
         rows, count = len(trajectory), len(actions)
         states = trajectory.record["latents"]
-        before, after = (
-            states[:, a.to(states.device)].flatten(0, 1) for a in (actions, actions + 1)
-        )
+        actions = actions.to(states.device)
+        before, after = (states[:, a].flatten(0, 1) for a in (actions, actions + 1))
         prompts = [prompt for prompt in trajectory.prompts for _ in range(count)]
-        steps = actions.cpu().repeat(rows)
-        noisy = trajectory.mask[:, actions.to(trajectory.mask.device)].flatten()
-        asked = (self.trained, before, steps, noisy, prompts)
+        steps, noisy = actions.repeat(rows), trajectory.mask[:, actions].flatten()
+        asked = (self.chain(), before, steps, noisy, prompts)
         gaussian = self._transition(self.network, *asked)
         kl = gaussian.kl(self._reference_transition(*asked)) if with_kl else None
         old_means = trajectory.record.get("means")
         shift = None
         if old_means is not None:
-            moved = gaussian.mean - old_means[:, actions.to(old_means.device)].flatten(0, 1)
+            moved = gaussian.mean - old_means[:, actions].flatten(0, 1)
             shift = moved.square().flatten(1).mean(1).reshape(rows, count)
         return Evaluation(
             log_probs=gaussian.log_prob(after).reshape(rows, count),
@@ -184,6 +180,25 @@ class DiffusionPolicy:
         """Where the network is."""
         return next(self.network.parameters()).device
 
+    def chain(self, *, heldout: bool = False) -> Chain:
+        """The chain of training or of held-out samples, with its numbers where the network is."""
+        chain = self._chains[heldout]
+        if chain.schedule.timesteps.device != self.device:
+            chain = self._chains[heldout] = chain.on(self.device)
+        return chain
+
+    def _steps_of(
+        self, generator: RowGenerator, *, heldout: bool
+    ) -> tuple[Float[Tensor, " t"], Float[Tensor, " t"]]:
+        """1 for the steps that have noise, and 1 for those that are trained."""
+        chain = self.heldout if heldout else self.trained
+        noisy = trained = chain.schedule.mask()
+        if not heldout and self._choice is not None:
+            when = {"iteration": generator.iteration, "seed": generator.seed}
+            noisy = self._choice.noisy(noisy, **when)
+            trained = self._choice.trained(noisy, **when)
+        return sent(noisy, self.device), sent(trained, self.device)
+
     def _transition(
         self,
         network: nn.Module,
@@ -195,7 +210,7 @@ class DiffusionPolicy:
     ) -> Gaussian:
         """The Gaussian of each row's step."""
         output = self.predict(network, chain, latents, steps, prompts, guided=chain.two_branches)
-        return chain.schedule.transition(latents, output, steps, noisy.to(latents.device))
+        return chain.schedule.transition(latents, output, steps, noisy)
 
     def predict(
         self,
@@ -210,7 +225,7 @@ class DiffusionPolicy:
         """What the network says at each row's step of the chain, in fp32 or better; if guided, both
         branches share one pass.
         """
-        inputs, timesteps = latents, chain.schedule.timesteps[steps].to(latents.device)
+        inputs, timesteps = latents, chain.schedule.timesteps[steps]
         if guided:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
             conditioning = self._conditioner.both_branches(prompts)

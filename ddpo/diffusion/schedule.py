@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ddpo.diffusion.transitions import Gaussian, Latents
+
+S = TypeVar("S", bound="Schedule")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Schedule(ABC):
     def __len__(self) -> int:
         """T, the number of steps."""
         return len(self.timesteps)
+
+    def on(self: S, device: torch.device) -> S:
+        """The same steps with their numbers on a device, to be looked up there."""
+        tensors = {name: v.to(device) for name, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
 
     @abstractmethod
     def transition(
@@ -47,5 +55,6 @@ class Schedule(ABC):
 
     def mask(self) -> Float[Tensor, " t"]:
         """1 where the step can have noise: only there is it an action."""
-        zeros = torch.zeros(len(self), 1)
-        return (self.transition(zeros, zeros, torch.arange(len(self))).std > 0).float()
+        steps = torch.arange(len(self), device=self.timesteps.device)
+        zeros = torch.zeros(len(self), 1, device=steps.device)
+        return (self.transition(zeros, zeros, steps).std > 0).float()

@@ -90,7 +90,7 @@ def flow_sde(
     sigma: PerRow,
     sigma_next: PerRow,
     *,
-    sigma_after_first: float,
+    sigma_after_first: float | Float[Tensor, ""],
     a: float | PerRow,
 ) -> Gaussian:
     """Flow-matching SDE of Flow-GRPO (Liu et al. 2025, eq. 9): v = ε − x0, dt = σ' − σ < 0.
@@ -100,7 +100,7 @@ def flow_sde(
     """
     x, v, sigma, sigma_next = _at_least_fp32(latents, velocity, sigma, sigma_next)
     dt = sigma_next - sigma
-    guarded = torch.where(sigma >= 1, torch.full_like(sigma, sigma_after_first), sigma)
+    guarded = torch.where(sigma >= 1, sigma_after_first, sigma)
     diffusion = torch.where(sigma_next > 0, a * (sigma / (1 - guarded)).sqrt(), 0.0)
     drift = diffusion.square() / (2 * sigma)
     mean = x * _per_row(1 + drift * dt, x) + v * _per_row((1 + drift * (1 - sigma)) * dt, x)

@@ -1,0 +1,54 @@
+"""What every result says of where it was measured, and how a ratio is told from noise."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft")
+
+
+def provenance() -> dict[str, Any]:
+    """Date, chip, threads and versions."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": device_name(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def device_name() -> str:
+    """The accelerator, or the processor and the vector instructions that torch uses of it."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
+    """Keep a result with its provenance, if there is a file to keep it in."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**provenance(), **result}, indent=1) + "\n")
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def told(values: Mapping[str, float], digits: int = 2) -> str:
+    """A `spread` in words."""
+    median, least, most = (f"{values[key]:.{digits}f}" for key in ("median", "least", "most"))
+    return f"{median} ({least} to {most})"
