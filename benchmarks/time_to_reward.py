@@ -6,9 +6,9 @@ settings against the last public DDPO trainer.
     python -m benchmarks.time_to_reward alignment --seeds 0 1 2 3 4 --out FILE
 
 Both are evaluated alike, and that is not counted: 128 held-out pictures of 20 steps with guidance
-3, the same prompts and noise every time. A run ends once their mean reward has risen by two standard
-deviations of the base's pictures. The other trainer makes 128 samples an iteration of 20 steps with
-guidance 3, in batches of 32, at the learning rate given by `--trl`.
+3, the same prompts and noise every time. A run ends once their mean reward has risen by two
+standard deviations of the base's pictures. The other trainer makes 128 samples an iteration of 20
+steps with guidance 3, in batches of 32, at the learning rate given by `--trl`.
 """
 
 from __future__ import annotations

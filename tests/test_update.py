@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from unittest.mock import Mock
+from unittest.mock import create_autospec
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
 from ddpo import parallelism
@@ -58,7 +59,8 @@ def test_gradients_are_exchanged_in_buckets(monkeypatch: pytest.MonkeyPatch) -> 
     for number, parameter in enumerate(parameters):
         parameter.grad = torch.full_like(parameter, number + 1)
     frozen = torch.nn.Parameter(torch.zeros(5))
-    two = Mock(num_processes=2, distributed_type=DistributedType.MULTI_CPU)
+    two = create_autospec(Accelerator, instance=True)
+    two.num_processes, two.distributed_type = 2, DistributedType.MULTI_CPU
     TorchParallelism(two, 1.0).average_gradients([*parameters, frozen])
     assert exchanged == [[1, 2, 2, 2], [4] * 9, [3, 3]]
     for number, parameter in enumerate(parameters):
