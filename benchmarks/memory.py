@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
 
+from benchmarks.pipelines import make_pipeline
 from benchmarks.report import provenance, write_result
 from benchmarks.resident import RETURN_MEMORY, resident_most, resident_now, status
 from ddpo.batching import plan_batches
@@ -106,8 +106,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
-            PIPELINES[model](Path(folder) / f"tiny-{model}")
-            enlarge(Path(folder) / f"tiny-{model}", Path(folder) / model)
+            make_pipeline(model, Path(folder), LARGER)
             for setting in options.settings:
                 rows.append(in_a_process(folder, model, setting))
                 print(line(rows[-1]), flush=True)
@@ -149,15 +148,6 @@ def over_time(iterations: int) -> dict[str, Any]:
 def living_tensors() -> int:
     """Tensors that Python knows of."""
     return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
-
-
-def enlarge(tiny: Path, folder: Path) -> None:
-    """Save a tiny pipeline with larger networks of the same kind, with random weights."""
-    pipeline: Any = DiffusionPipeline.from_pretrained(tiny, dtype=torch.float32)
-    for name, part in pipeline.components.items():
-        if more := LARGER.get(type(part).__name__):
-            setattr(pipeline, name, type(part).from_config({**part.config, **more}))
-    pipeline.save_pretrained(folder)
 
 
 def in_a_process(folder: str, model: str, setting: str) -> dict[str, Any]:

@@ -91,3 +91,13 @@ def test_time_to_reward_runs(tmp_path: Path) -> None:
     assert [row["passes"] for row in run["curve"]] == [0, 24]  # 8 x (2 + 1 with a gradient)
     assert run["passes"] is None
     assert run["base_std"] == pytest.approx(0.17, abs=0.05)
+
+
+def test_the_gpu_program_runs_without_one(tmp_path: Path) -> None:
+    result = result_of(tmp_path, "gpu", "--tiny", "--models", "sd15", "--repeats=1")
+    row = result["rows"][0]
+    for stage in ("sampling", "training"):
+        assert row[stage]["rows_per_second"] > 0
+        assert 0 < row[stage]["share_of_matrix_rate"] < 1
+    # a backward pass is about two more; sampling is of four steps, training of three
+    assert 1.5 < row["training"]["flops"] / row["sampling"]["flops"] < 2.5

@@ -39,6 +39,7 @@ class Launch(Accelerator):
 
 FSDP, ZERO = DistributedType.FSDP, DistributedType.DEEPSPEED
 OFFLOAD = {"zero_optimization": {"offload_optimizer": {"device": "cpu"}}}
+OFFLOAD_PARAM = {"zero_optimization": {"offload_param": {"device": "cpu"}}}
 REFUSED = [
     (Launch(FSDP, is_fsdp2=False), [], "fsdp_version: 1 .* set fsdp_version: 2"),
     (Launch(FSDP, mixed_precision="fp16"), [], "mixed_precision: fp16 .* take bf16"),
@@ -46,6 +47,10 @@ REFUSED = [
     (Launch(ZERO, stage=1), [], "zero_stage: 1 is not supported; set zero_stage: 2 or 3"),
     (Launch(ZERO, file=OFFLOAD), [], "offload_optimizer_device: cpu"),
     (Launch(ZERO, file={"zero_optimization": {}, "scheduler": {}}), [], "scheduler: .* remove it"),
+    (Launch(ZERO, file={"zero_optimization": {}, "optimizer": {}}), [], "optimizer: .* remove it"),
+    (Launch(ZERO, file=OFFLOAD_PARAM), [], "offload_param_device: cpu"),
+    (Launch(ZERO, mixed_precision="fp16"), [], "mixed_precision: fp16 .* take bf16"),
+    (Launch(ZERO), ["train.optimizer=adafactor"], "train.optimizer: adafactor; take adamw"),
     (Launch(ZERO), ["train.ema_decay=0.5"], "train.ema_decay: 0.5 needs FSDP"),
     (Launch(ZERO), ["algorithm={kind: nft}"], "algorithm.kind: nft needs FSDP"),
     (Launch(DistributedType.MEGATRON_LM), [], "Megatron-LM is not supported"),
@@ -61,6 +66,12 @@ def test_what_cannot_be_had_is_refused(launch: Any, overrides: list[str], messag
 @pytest.mark.parametrize("launch", [Launch(FSDP), Launch(ZERO), Launch(ZERO, stage=3)])
 def test_what_can_be_had_is_not(launch: Any) -> None:
     check_launch(load_config(CONFIG), launch)
+
+
+@pytest.mark.parametrize("override", ["train.ema_decay=0.5", "algorithm={kind: nft}"])
+def test_an_average_can_be_had_in_pieces(override: str) -> None:
+    launch: Any = Launch(FSDP)
+    check_launch(load_config(CONFIG, [override]), launch)
 
 
 @pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])

@@ -62,3 +62,45 @@ def test_work_that_was_seen_once_stands_for_the_next() -> None:
         live.label_rest("kept")
     assert live.peaks["work"].total == 1000 + 4000 + 2000
     assert live.now["kept"] == kept.nbytes + another.nbytes == 5000
+
+
+def test_a_view_holds_all_that_it_is_a_view_of() -> None:
+    whole = torch.zeros(250)
+    live = LiveMemory(CPU)
+    live.label([whole[:10]], "kept")
+    assert live.now == {"kept": 1000}
+
+
+def test_what_was_labelled_is_forgotten_under_its_label() -> None:
+    live = LiveMemory(CPU)
+    with live:
+        kept = torch.zeros(25)
+        live.label([kept], "kept")
+        del kept
+    assert live.now == {ACTIVATIONS: 0, "kept": 0}
+
+
+def test_a_stage_in_which_nothing_happens_holds_what_there_was() -> None:
+    live = LiveMemory(CPU)
+    with live:
+        kept = torch.zeros(25)
+        with live.stage("idle"):
+            pass
+    assert live.peaks["idle"].total == kept.nbytes
+
+
+def test_what_stands_for_work_is_activations() -> None:
+    live = LiveMemory(CPU)
+    with live, live.stage("work"):
+        kept = torch.zeros(25)
+        live.label([kept], "kept")
+        live.as_if(50)
+    assert live.peaks["work"].parts == {"kept": 100, ACTIVATIONS: 50}
+
+
+def test_other_devices_are_not_counted() -> None:
+    live = LiveMemory(CPU)
+    with live:
+        elsewhere = torch.zeros(9, device="meta")
+    assert elsewhere.nbytes == 36
+    assert not live.now

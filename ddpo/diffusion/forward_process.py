@@ -104,7 +104,7 @@ class ForwardProcessPolicy:
             record = {"latents": latents, "steps": sent(steps, latents.device)}
             shape, first = latents.shape[1:], len(self._schedule) + 1
             noise = [generator.normal(first + level, shape) for level in range(self._levels)]
-            record["noise"] = sent(torch.stack(noise, 1), latents.device)
+            record["noise"] = sent(torch.stack(noise, 1), latents.device).to(latents)
             log_probs, velocities = [], []
             for column in torch.arange(self._levels, device=latents.device).split(1):
                 velocity = self._velocity(self.network, record, column, prompts)

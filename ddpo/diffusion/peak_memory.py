@@ -174,7 +174,12 @@ class Rehearsal:
             self.live.label_rest(PROMPTS)  # those that the policy itself remembers
         last = self._kept(self._sample(batch, heldout))
         del seen
-        return room or last
+        last = last if heldout else last.without_outputs()
+        if room is None:
+            return last
+        for start in range(0, count, batch):
+            room.put(start, last[: count - start])
+        return room
 
     def _sample(self, batch: int, heldout: bool) -> Trajectory:
         """One batch of samples as it waits for the others."""

@@ -57,8 +57,9 @@ def finished(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
     def run(*overrides: str) -> Journey:
         if overrides not in made:
             folder = tmp_path_factory.mktemp("sharded")
-            made[overrides] = Journey(folder, config_file, overrides, processes=2)
-            made[overrides].finish(hooks=[sharded])
+            journey = Journey(folder, config_file, overrides, processes=2)
+            journey.finish(hooks=[sharded])
+            made[overrides] = journey
         return made[overrides]
 
     return run

@@ -35,7 +35,9 @@ def zero(stage: int, journey: Journey, *, resume: bool = False) -> Journey:
     return journey
 
 
-@pytest.mark.parametrize(("stage", "lora"), [(2, False), (3, True)], ids=["2-full", "3-lora"])
+@pytest.mark.parametrize(
+    ("stage", "lora"), [(2, False), (2, True), (3, True)], ids=["2-full", "2-lora", "3-lora"]
+)
 def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
     stage: int,
     lora: bool,
