@@ -24,9 +24,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.overhead import timed
 from benchmarks.pipelines import TRUE_SIZES, make_pipeline
-from benchmarks.report import spread, write_result
+from benchmarks.report import spread, timed, write_result
 from benchmarks.resident import resident_most, resident_now
 from ddpo.config.reading import decode_config
 from ddpo.config.schema import Config

@@ -5,17 +5,16 @@
 An iteration of a run is watched: the inputs of every pass of the policy's network are counted by
 shape, with gradients and without, and so are those of the autoencoder that makes pictures to score.
 Then those passes alone, on inputs of the same shapes and without anything around them, alternate
-with whole iterations.
+with whole iterations; and so does the scoring of the same pictures, for rewards are networks, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,16 +24,26 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from benchmarks.report import spread, told, write_result
+from benchmarks.report import spread, timed, told, write_result
 from ddpo.config.reading import load_config
+from ddpo.live_memory import form
 from ddpo.run import Run, prepare_run
+from ddpo.scoring import Scoring
 from ddpo.stopping import StopRequest
 from ddpo.training import iterate
+from ddpo.trajectory import Trajectory
 
 CONFIGS = (
     "configs/ddpo_shapes_compressibility.yaml",
     "configs/ddpo_shapes_alignment.yaml",
 )
+
+NEEDED = {
+    "network": ("network",),
+    "network_and_decoder": ("network", "decoder"),
+    "all": ("network", "decoder", "rewards"),
+}
+"""What an iteration is compared with."""
 
 
 @dataclass
@@ -53,7 +62,7 @@ class Passes:
 
         def counted(*args: Any, **options: Any) -> Any:
             graded = torch.is_grad_enabled()
-            key = (graded, *(_form(leaf) for leaf in tree_leaves((args, options))))
+            key = (graded, *(form(leaf) for leaf in tree_leaves((args, options))))
             self.counts[key] += 1
             if key not in self.examples:
                 self.examples[key] = tree_map(_detached, (args, options))
@@ -99,26 +108,58 @@ def measure(config: Path, options: argparse.Namespace) -> dict[str, Any]:
         network = Passes(run.policy.network)
         decoder = Passes(family.pipeline.vae, "decode")
         stages: list[dict[str, float]] = []
-        seconds: dict[str, list[float]] = {"iteration": [], "network": [], "decoder": []}
+        seconds: dict[str, list[float]] = {}
+        pictures: list[Trajectory] = []
+        bare = {
+            "network": network.again,
+            "decoder": decoder.again,
+            "rewards": lambda: _score(run, pictures),
+        }
         with StopRequest(run.accelerator) as stop:
             iterate(run, stop)  # encodes prompts, and warms up
-            with network.watched(), decoder.watched():
+            with network.watched(), decoder.watched(), _kept(pictures):
                 iterate(run, stop)
             for _ in range(options.iterations):
-                seconds["iteration"].append(timed(lambda: stages.append(_stages(run, stop))))
-                seconds["network"].append(timed(network.again))
-                with torch.no_grad():
-                    seconds["decoder"].append(timed(decoder.again))
+                taken = timed(lambda: stages.append(_stages(run, stop)))
+                seconds.setdefault("iteration", []).append(taken)
+                for name, work in bare.items():
+                    seconds.setdefault(name, []).append(timed(work))
         run.scorer.close()
-    pairs = zip(*seconds.values(), strict=True)
-    ratios = [(whole / bare, whole / (bare + decode)) for whole, bare, decode in pairs]
-    over_network, over_both = zip(*ratios, strict=True)
     return {
         "seconds": seconds,
         "stages": stages,
-        "over_network": spread(over_network),
-        "over_network_and_decoder": spread(over_both),
+        **{f"over_{name}": spread(_over(seconds, parts)) for name, parts in NEEDED.items()},
     }
+
+
+def _over(seconds: dict[str, list[float]], parts: tuple[str, ...]) -> list[float]:
+    """Each iteration over the parts that were made alone after it."""
+    bare = [sum(taken) for taken in zip(*(seconds[part] for part in parts), strict=True)]
+    return [whole / alone for whole, alone in zip(seconds["iteration"], bare, strict=True)]
+
+
+@contextmanager
+def _kept(pictures: list[Trajectory]) -> Iterator[None]:
+    """Keep what is scored inside."""
+    add = Scoring.add
+
+    def keeping(scoring: Scoring, part: Trajectory) -> None:
+        pictures.append(part)
+        add(scoring, part)
+
+    Scoring.add = keeping
+    try:
+        yield
+    finally:
+        Scoring.add = add
+
+
+@torch.no_grad()
+def _score(run: Run, pictures: list[Trajectory]) -> None:
+    """Compute the rewards and watch rewards of what was kept."""
+    for part in pictures:
+        for rewards in (run.scorer.rewards, run.scorer.watch):
+            rewards.score(part.outputs, part.prompts, part.columns, group=False)
 
 
 def _stages(run: Run, stop: StopRequest) -> dict[str, float]:
@@ -126,24 +167,10 @@ def _stages(run: Run, stop: StopRequest) -> dict[str, float]:
     return {k: v for k, v in iterate(run, stop).items() if k.startswith("time/") and v is not None}
 
 
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that it takes, to the end of what the accelerator has to do for it."""
-    began = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
 def line(case: dict[str, Any]) -> str:
     """A case in Markdown."""
-    ratios = (told(case[f"over_{name}"], 3) for name in ("network", "network_and_decoder"))
+    ratios = (told(case[f"over_{name}"], 3) for name in NEEDED)
     return f"| {Path(case['config']).stem} | {' | '.join(ratios)} |"
-
-
-def _form(leaf: Any) -> Any:
-    """Shape and dtype of a tensor; anything else is itself."""
-    return (tuple(leaf.shape), leaf.dtype) if isinstance(leaf, Tensor) else leaf
 
 
 def _detached(leaf: Any) -> Any:

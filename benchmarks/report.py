@@ -1,4 +1,4 @@
-"""What every result says of where it was measured, and how a ratio is told from noise."""
+"""What all benchmarks share: where a result was measured, a clock, and the spread of a ratio."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,15 @@ def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**provenance(), **result}, indent=1) + "\n")
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that it takes, to the end of what the accelerator has to do for it."""
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

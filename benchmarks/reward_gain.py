@@ -1,7 +1,7 @@
 """What a configuration gains, over several seeds: reward and watch rewards on held-out prompts,
 before and after.
 
-    python benchmarks/reward_gain.py configs/ddpo_shapes_compressibility.yaml --seeds 0 1 2
+    python -m benchmarks.reward_gain configs/ddpo_shapes_compressibility.yaml --seeds 0 1 2
 
 Each seed is a run of its own. The figures are the run's own evaluations of the base and of the last
 iteration: the same prompts and noise. A gain is also given in standard deviations of the base
@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import write_result
 from ddpo.config.reading import load_config
 from ddpo.metrics import read_metrics
 
@@ -34,16 +32,13 @@ def main() -> None:
     options = _options()
     runs = [measure(options, seed) for seed in options.seeds]
     result = {
-        "date": date.today().isoformat(),
-        "machine": f"{platform.machine()}, {options.threads} threads",
-        "versions": {name: version(name) for name in ("torch", "diffusers", "ddpo")},
+        "threads": options.threads,
         "config": str(options.config),
         "overrides": options.overrides,
         "evaluation_samples": options.samples,
         "runs": runs,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{options.label}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(RESULTS / f"{options.label}.json", result)
     print(table(options.label, runs))
 
 

@@ -1,6 +1,6 @@
 """Load a server of rewards with many clients at once, and say how it held.
 
-    python benchmarks/reward_server.py --clients 200 --images 50 --rounds 2
+    python -m benchmarks.reward_server --clients 200 --images 50 --rounds 2
 
 It starts a server in a process of its own with a reward that
 reads a number out of the pixels, so that an answer which is lost or mixed up shows. It prints

@@ -1,6 +1,6 @@
 """How fast rewards are: JPEG sizes on several cores, cached scores, the pool, the listing.
 
-    python benchmarks/reward_speed.py --out benchmarks/results/reward_speed.json
+    python -m benchmarks.reward_speed --out benchmarks/results/reward_speed.json
 
 Each figure is a ratio of two ways to do the same work, measured alternately in one run, with the
 lowest and highest of `--repeats` beside the median. The CLIP has random weights of ViT-B-32's true
@@ -10,12 +10,10 @@ shape: its speed does not depend on what it has learned.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 import rewards
+from benchmarks.report import timed, write_result
 from rewards.cache import Cache
 from rewards.cached import Cached, fingerprint
 from rewards.pool import Pooled
@@ -48,18 +47,9 @@ def main() -> None:
         "bleu on 20,000 sentences, pool of all cores against one process": pooled(options.repeats),
         "listing, seconds of a new process": listing(options.repeats),
     }
-    report = {
-        "date": time.strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "images": f"{IMAGES} of {SIZE}x{SIZE}",
-        "figures": figures,
-    }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    print(json.dumps(figures, indent=1))
+    report = {"cores": os.cpu_count(), "images": f"{IMAGES} of {SIZE}x{SIZE}", "figures": figures}
+    write_result(options.out, report)
 
 
 def smooth_images(count: int) -> torch.Tensor:
@@ -136,13 +126,6 @@ def listing(repeats: int) -> dict:
 def run(command: list[str]) -> None:
     """Run a program without its output."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def summary(values: list[float]) -> dict[str, float]:

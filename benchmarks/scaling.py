@@ -4,7 +4,9 @@
 
 The embedded `shapes` with DDPO, passes of 16 samples throughout, one thread a process. Iterations
 of the values of an axis alternate, and each is given relative to the first of its axis: 1 is
-linear. Pixels are those of a picture. Several processes share the samples of one.
+linear. Pixels are those of a picture. Several processes share the samples of one; how much faster
+as many would be that share nothing, each with a run of its part of the samples, is what the machine
+allows.
 """
 
 from __future__ import annotations
@@ -23,8 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.overhead import timed
-from benchmarks.report import spread, told, write_result
+from benchmarks.report import spread, timed, told, write_result
 from ddpo.config.reading import load_config
 from ddpo.run import prepare_run
 from ddpo.stopping import StopRequest
@@ -45,6 +46,9 @@ AXES: dict[str, tuple[str, tuple[int, ...]]] = {
     "steps": ("policy.num_steps", (5, 10, 20)),
     "pixels": ("policy.resolution", (64, 96, 128)),
 }
+SHARED = 128
+"""Samples of an iteration where processes share them."""
+
 LAUNCH = (
     *("accelerate", "launch", "--multi_gpu", "--num_machines", "1"),
     *("--mixed_precision", "no", "--dynamo_backend", "no"),
@@ -64,7 +68,8 @@ def main() -> None:
         write_result(options.out, result)
     if options.processes > 1:
         result["processes"] = of_processes(options)
-        print(f"| processes | [1, {options.processes}] | {told(result['processes']['speedup'])} |")
+        found = (told(result["processes"][key]) for key in ("speedup", "speedup_apart"))
+        print(f"| processes | [1, {options.processes}] | {'; apart '.join(found)} |")
         write_result(options.out, result)
 
 
@@ -101,45 +106,65 @@ def along(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def of_processes(options: argparse.Namespace) -> dict[str, Any]:
-    """How much faster several processes of one thread each are than one, with the same samples."""
-    seconds: dict[int, list[float]] = {1: [], options.processes: []}
+    """How much faster several processes of one thread each are than one, with the same samples; and
+    how much faster they would be if they had nothing to do with each other.
+    """
+    several = options.processes
+    ways = {"one": [(1, 1)], "together": [(several, 1)], "apart": [(1, several)] * several}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(options.launches):
-        order = [*seconds] if number % 2 else [*seconds][::-1]
-        for count in order:
-            seconds[count].append(launched(count, options))
-    pairs = zip(seconds[1], seconds[options.processes], strict=True)
+        for way in [*ways] if number % 2 else [*ways][::-1]:
+            seconds[way].append(launched(ways[way], options))
+
+    def speedup(way: str) -> dict[str, float]:
+        return spread([a / b for a, b in zip(seconds["one"], seconds[way], strict=True)])
+
     return {
-        "values": [*seconds],
+        "processes": several,
         "seconds": seconds,
-        "speedup": spread([one / several for one, several in pairs]),
+        "speedup": speedup("together"),
+        "speedup_apart": speedup("apart"),
     }
 
 
-def launched(count: int, options: argparse.Namespace) -> float:
-    """Median seconds of an iteration, after the first, of a run of so many processes."""
+def launched(runs: Sequence[tuple[int, int]], options: argparse.Namespace) -> float:
+    """Median seconds of an iteration, after the first, of the slowest of some runs at once, each of
+    so many processes and of one part in so many of the samples.
+    """
     with tempfile.TemporaryDirectory() as folder:
         overrides = [
-            *[*FIXED, "train.samples_per_iteration=128", *options.overrides],
+            *[*FIXED, *options.overrides],
             f"train.iterations={options.iterations + 1}",
             f"output_dir={folder}",
             "checkpoint.every=1000",
         ]
         program = [f"{Path(sys.executable).parent}/{LAUNCH[0]}", *LAUNCH[1:]]
-        command = (
-            [sys.executable, "-m"] if count == 1 else [*program, f"--num_processes={count}", "-m"]
-        )
-        subprocess.run(
-            [*command, "ddpo", "train", str(CONFIG), *overrides],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-        )
-        config = load_config(CONFIG, overrides)
-        lines = (config.run_folder / "metrics.jsonl").read_text().splitlines()[2:]
-    rows = [json.loads(line) for line in lines]
-    return statistics.median(
-        sum(value for key, value in row.items() if key.startswith("time/")) for row in rows
-    )
+        started, metrics = [], []
+        for number, (count, part) in enumerate(runs):
+            own = [f"name=run-{number}", f"train.samples_per_iteration={SHARED // part}"]
+            command = (
+                [sys.executable, "-m"]
+                if count == 1
+                else [*program, f"--num_processes={count}", "-m"]
+            )
+            started.append(
+                subprocess.Popen(
+                    [*command, "ddpo", "train", str(CONFIG), *overrides, *own],
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            metrics.append(load_config(CONFIG, [*overrides, *own]).run_folder / "metrics.jsonl")
+        if any(process.wait() for process in started):
+            raise SystemExit(f"a run of {overrides} failed")
+        return max(statistics.median(iteration_seconds(file)) for file in metrics)
+
+
+def iteration_seconds(metrics: Path) -> list[float]:
+    """What each iteration took, without the base's evaluation and the first, which warms up."""
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()[2:]]
+    return [sum(v for key, v in row.items() if key.startswith("time/")) for row in rows]
 
 
 def words(axis: dict[str, Any]) -> str:

@@ -7,23 +7,28 @@ settings against the last public DDPO trainer.
 
 Both are evaluated alike, and that is not counted: 128 held-out pictures of 20 steps with guidance
 3, the same prompts and noise every time. A run ends once their mean reward has risen by two
-standard deviations of the base's pictures. The other trainer makes 128 samples an iteration of 20
-steps with guidance 3, in batches of 32, at the learning rate given by `--trl`.
+standard deviations of the base's pictures; for alignment, where even true drawings of the prompts
+score only a quarter of one more than the base, once it is that of true drawings. Runs that FILE
+holds already are not made again, so that a long comparison can be made in parts. The other trainer
+makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the learning rate
+given by `--trl`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import rewards
@@ -36,14 +41,19 @@ from ddpo.run import Run, prepare_run
 from ddpo.stopping import StopRequest
 from ddpo.training import iterate
 from ddpo.worlds.shapes import pipeline_path
+from ddpo.worlds.shapes.scenes import parse, render, scene_for
 from rewards.files import read_index
 
 CONFIGS = {
     "compressibility": Path("configs/ddpo_shapes_compressibility.yaml"),
     "alignment": Path("configs/ddpo_shapes_alignment.yaml"),
 }
-TARGET = 2.0
-"""Standard deviations of the base's pictures."""
+RISE = 2.0
+"""Of the mean reward, in standard deviations of the base's pictures, for compressibility."""
+
+EVALUATED = 128
+
+COSTS = ("passes", "seconds", "cpu_seconds")
 
 GEOMETRY = Geometry()
 
@@ -62,16 +72,27 @@ def main() -> None:
     options = _options()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
-    runs = []
-    for seed in options.seeds:
+    settings = {"task": options.task, "trl_learning_rate": options.trl}
+    settings |= {"overrides": options.overrides, "most": options.most}
+    runs = kept(options.out, settings)
+    for seed in sorted({*options.seeds} - {run["seed"] for run in runs}):
         runs.append({"seed": seed, **measure(options, seed)})
         print(line(runs[-1]), flush=True)
-        settings = {"trl_learning_rate": options.trl, "overrides": options.overrides}
         reached = [run for run in runs if run["passes"]]
-        total = {
-            key: spread([run[key] for run in reached]) for key in ("passes", "seconds") if reached
-        }
-        write_result(options.out, {"task": options.task, **settings, **total, "runs": runs})
+        total: dict[str, Any] = {"reached": len(reached)}
+        if reached == runs:  # a median of those that arrived would flatter
+            total |= {key: spread([run[key] for run in runs]) for key in COSTS}
+        write_result(options.out, {**settings, **total, "runs": runs})
+
+
+def kept(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of these settings that a file of results holds."""
+    if path is None or not path.is_file():
+        return []
+    result = json.loads(path.read_text())
+    if any(result[key] != value for key, value in settings.items()):
+        raise SystemExit(f"{path} holds runs of other settings than {settings}")
+    return result["runs"]
 
 
 def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -79,37 +100,57 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = prepared(options, seed, folder)
         base = evaluate(run)
-        sd = statistics.pstdev(
-            sample["total"] for sample in read_index(run.folder.samples / "000000")
-        )
+        samples = read_index(run.folder.samples / "000000")[:EVALUATED]
+        sd = statistics.pstdev(sample["total"] for sample in samples)
+        target = RISE
+        if options.task == "alignment":
+            drawn = score_of_drawings(run, [sample["prompt"] for sample in samples], seed)
+            target = (drawn - base["evaluation/reward"]) / sd
         with StopRequest(run.accelerator) as stop:
             trainer = (
                 Trainer(lambda: iterate(run, stop), lambda: run.state.network_passes)
                 if options.trl is None
                 else their_trainer(run, seed, options.trl)
             )
-            curve = [{"passes": 0, "seconds": 0.0, "gain": 0.0, **base}]
-            seconds = 0.0
-            while curve[-1]["gain"] < TARGET and trainer.passes() < options.most:
+            curve = [{"passes": 0, "seconds": 0.0, "cpu_seconds": 0.0, "gain": 0.0, **base}]
+            seconds = cpu_seconds = 0.0
+            while curve[-1]["gain"] < target and trainer.passes() < options.most:
                 for _ in range(options.every):
-                    began = time.perf_counter()
+                    began, cpu_began = time.perf_counter(), time.process_time()
                     trainer.iterate()
                     seconds += time.perf_counter() - began
+                    cpu_seconds += time.process_time() - cpu_began
                 trainer.ready()
                 found = evaluate(run)
                 gain = (found["evaluation/reward"] - base["evaluation/reward"]) / sd
                 row = {"passes": trainer.passes(), "seconds": seconds, "gain": gain, **found}
+                row["cpu_seconds"] = cpu_seconds
                 curve.append(row)
                 print(f"  {row}", file=sys.stderr, flush=True)
         run.scorer.close()
-    arrived = curve[-1] if curve[-1]["gain"] >= TARGET else {"passes": None, "seconds": None}
+    arrived = curve[-1] if curve[-1]["gain"] >= target else dict.fromkeys(COSTS)
     return {
         "base_std": sd,
-        "passes": arrived["passes"],
-        "seconds": arrived["seconds"],
+        "target": target,
+        **{key: arrived[key] for key in COSTS},
         "watch": {key: curve[-1][key] for key in base if key != "evaluation/reward"},
         "curve": curve,
     }
+
+
+def score_of_drawings(run: Run, prompts: Sequence[str], seed: int) -> float:
+    """The mean reward of a true drawing of each prompt."""
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([render(scene_for(parse(prompt), rng)) for prompt in prompts])
+    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255
+    return float(own_reward(run).score(pictures, prompts).values.mean())
+
+
+def own_reward(run: Run) -> Any:
+    """The first reward of a run's configuration."""
+    (name, weight), *_ = run.config.rewards.items()
+    chosen = {k: v for k, v in weight.items() if k != "weight"} if isinstance(weight, dict) else {}
+    return rewards.make(name, **chosen)
 
 
 def prepared(options: argparse.Namespace, seed: int, folder: str) -> Run:
@@ -118,24 +159,21 @@ def prepared(options: argparse.Namespace, seed: int, folder: str) -> Run:
         *options.overrides,
         f"seed={seed}",
         f"output_dir={folder}",
-        "evaluation.samples=128",
+        f"evaluation.samples={EVALUATED}",
         "evaluation.num_steps=20",
         "evaluation.guidance_scale=3",
-        "train.ema_decay=0",
+        *(["train.ema_decay=0"] if options.trl else []),  # the weights evaluated are the other's
     ]
     return prepare_run(load_config(CONFIGS[options.task], overrides), resume=False)
 
 
 def their_trainer(run: Run, seed: int, learning_rate: float) -> Trainer:
     """The other trainer, on the prompts and the reward of a run that evaluates its weights."""
-    (name, weight), *_ = run.config.rewards.items()
-    chosen = {k: v for k, v in weight.items() if k != "weight"} if isinstance(weight, dict) else {}
     geometry = Geometry(**{**vars(GEOMETRY), "learning_rate": learning_rate})
     # in an order of its own: that trainer takes prompts in turn
     texts = load_prompts(run.config.prompts).texts
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed)).tolist()
-    reward = rewards.make(name, **chosen)
-    trl = TrlTrainer(pipeline_path(), [texts[i] for i in order], reward, geometry, seed)
+    trl = TrlTrainer(pipeline_path(), [texts[i] for i in order], own_reward(run), geometry, seed)
 
     def ready() -> None:
         own = run.policy.trained_state()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -166,7 +166,5 @@ def _quiet() -> Iterator[None]:
     """Without what that trainer prints and warns of."""
     with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
         warnings.simplefilter("ignore")
-        from contextlib import redirect_stderr, redirect_stdout
-
         with redirect_stdout(nowhere), redirect_stderr(nowhere):
             yield

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 import rewards
-from benchmarks.report import spread, told, write_result
+from benchmarks.report import spread, timed, told, write_result
 from benchmarks.resident import RETURN_MEMORY, resident_most, resident_now
 from benchmarks.trl_trainer import Geometry, TrlTrainer
 from ddpo.algorithms import Algorithm
@@ -186,13 +185,6 @@ def speed(model: Path, geometry: Geometry, iterations: int) -> dict[str, Any]:
         "speedup": spread([a / b for a, b in zip(*seconds.values(), strict=True)]),
         "network_passes": {name: count // (iterations + 1) for name, count in passes.items()},
     }
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def in_a_process(trainer: str, geometry: Geometry) -> int:

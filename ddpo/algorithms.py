@@ -119,6 +119,8 @@ class Algorithm:
             loss = objectives.clipped_surrogate(log_probs, old_log_probs, advantage, mask, **clip)
             clipped = objectives.clip_fraction(log_probs.detach(), old_log_probs, mask, **clip)
             statistics["policy/clip_fraction"] = clipped
+        if self._config.step_weights == "std":
+            loss = loss * _step_scale(evaluation)
         if evaluation.kl is not None:
             loss = loss + self.kl_coef * evaluation.kl * mask
             statistics["policy/kl"] = evaluation.kl.detach() * mask
@@ -148,11 +150,18 @@ class Algorithm:
 
 def _guarded(evaluation: Evaluation, old_log_probs: Tensor, mask: Tensor) -> Tensor:
     """GRPO-Guard's log-ratio `[b, a]`, 0 where masked."""
-    shift, scale = evaluation.squared_mean_shift, evaluation.step_scale
-    if shift is None or scale is None:
+    shift, scale = evaluation.squared_mean_shift, _step_scale(evaluation)
+    if shift is None:
         raise TypeError("algorithm.guard compares means of steps, and this policy records none")
     scale = torch.where(mask > 0, scale, 1.0)
     return mask * objectives.guarded_log_ratio(evaluation.log_probs, old_log_probs, shift, scale)
+
+
+def _step_scale(evaluation: Evaluation) -> Tensor:
+    """The std of each step, of a policy whose actions are steps."""
+    if evaluation.step_scale is None:
+        raise TypeError("the actions of this policy are no steps with noise of their own")
+    return evaluation.step_scale
 
 
 def _nft(config: NftConfig, evaluation: Evaluation, advantage: Tensor, mask: Tensor) -> Tensor:

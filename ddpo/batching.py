@@ -129,7 +129,7 @@ def _training_pass(config: Config, samples: int) -> tuple[int, int]:
     train, scale = config.train, config.policy.guidance_scale
     if train.micro_batch_size is not None:
         return train.micro_batch_size, train.actions_per_pass or 1
-    guided = scale is None or scale > 1
+    guided = scale is None or scale > 1  # what a family's own scale is, nobody knows here
     actions = ROWS_OF_A_TRAINING_PASS // (2 if guided else 1)
     micro_batch = max(1, actions // (train.actions_per_pass or 1))
     return micro_batch, train.actions_per_pass or max(1, actions // min(micro_batch, samples))

@@ -58,7 +58,7 @@ def collect(
         if len(part) == count:
             everything = part
         else:
-            everything = everything or part.room_for(count)
+            everything = part.room_for(count) if everything is None else everything
             everything.put(made, part)
         made += len(part)
         between()

@@ -144,3 +144,8 @@ class LiveMemory(TorchDispatchMode):
             peak.total = self._total + more
             peak.parts = self.now.copy()
             peak.parts[ACTIVATIONS] += more
+
+
+def form(leaf: Any) -> Any:
+    """Shape and dtype of a tensor; anything else is itself."""
+    return (tuple(leaf.shape), leaf.dtype) if isinstance(leaf, Tensor) else leaf

@@ -44,6 +44,11 @@ class RowGenerator:
         drawn = [stream.random(dtype=np.float32) for stream in self._streams(step)]
         return torch.from_numpy(np.array(drawn, dtype=np.float32))
 
+    def of_prompts(self) -> RowGenerator:
+        """For each row, the noise of its prompt's first sample."""
+        rows = tuple((prompt, 0) for prompt, _ in self.rows)
+        return RowGenerator(self.seed, self.iteration, rows)
+
     def __getitem__(self, rows: slice) -> RowGenerator:
         """The generator of some of the rows."""
         return RowGenerator(self.seed, self.iteration, self.rows[rows])

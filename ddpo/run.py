@@ -132,7 +132,7 @@ def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> Tr
         LR_SCHEDULES[train.lr_schedule],
         optimizer,
         num_warmup_steps=train.warmup_updates,
-        num_training_steps=train.iterations * train.updates_per_iteration,
+        num_training_steps=train.iterations * train.updates_per_iteration * train.sample_uses,
     )
     parallelism = parallelism_of(accelerator, train.max_grad_norm)
     prepared = parallelism.prepare(policy, optimizer)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ddpo.checkpoint import write_folder
 from ddpo.collection import collect, iteration_rows
 from ddpo.config.schema import Config
+from ddpo.decoder_audit import audit_decoder, audit_due
 from ddpo.distributed import on_main, summed
 from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
@@ -95,6 +96,7 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     trajectory = _sample(run, scoring, stop)
     sampled = time.perf_counter()
     scores = scoring.finish(trajectory)
+    audited = audit_decoder(run, trajectory, scores) if audit_due(run) else {}
     scored = time.perf_counter()
     prompts, advantages, keep, without_spread = _compare(run, trajectory, scores)
     trajectory = trajectory.without_outputs()
@@ -109,6 +111,7 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     return {
         "iteration": state.iteration,
         **_reward_metrics(scores),
+        **audited,
         **measured,
         "samples_without_spread": without_spread,
         "policy/kl_coef": state.algorithm.kl_coef,

@@ -87,19 +87,13 @@ class Trajectory:
 
     def room_for(self, count: int) -> Trajectory:
         """A trajectory of `count` rows like these; what is in them is to be `put` there."""
-        prompts = [""] * count
-
-        def room(tensor: Tensor) -> Tensor:
-            return tensor.new_empty((count, *tensor.shape[1:]))
-
-        outputs = prompts if isinstance(self.outputs, list) else None
         return Trajectory(
-            prompts=list(prompts),
-            log_probs=room(self.log_probs),
-            mask=room(self.mask),
-            record={name: room(tensor) for name, tensor in self.record.items()},
-            outputs=room(self.outputs) if isinstance(self.outputs, Tensor) else outputs,
-            columns={name: [None] * count for name in self.columns},
+            prompts=_room(self.prompts, count),
+            log_probs=_room(self.log_probs, count),
+            mask=_room(self.mask, count),
+            record={name: _room(tensor, count) for name, tensor in self.record.items()},
+            outputs=None if self.outputs is None else _room(self.outputs, count),
+            columns={name: _room(column, count) for name, column in self.columns.items()},
         )
 
     def put(self, start: int, part: Trajectory) -> None:
@@ -117,17 +111,11 @@ class Trajectory:
     @staticmethod
     def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
         """One trajectory of all rows, in order. `parts` holds at least one."""
-        outputs = [part.outputs for part in parts]
-        tensors = [output for output in outputs if isinstance(output, Tensor)]
-        texts = [text for output in outputs if isinstance(output, list) for text in output]
-        return Trajectory(
-            prompts=[prompt for part in parts for prompt in part.prompts],
-            log_probs=torch.cat([part.log_probs for part in parts]),
-            mask=torch.cat([part.mask for part in parts]),
-            record={k: torch.cat([part.record[k] for part in parts]) for k in parts[0].record},
-            outputs=torch.cat(tensors) if tensors else (texts or None),
-            columns={k: [v for part in parts for v in part.columns[k]] for k in parts[0].columns},
-        )
+        whole, start = parts[0].room_for(sum(map(len, parts))), 0
+        for part in parts:
+            whole.put(start, part)
+            start += len(part)
+        return whole
 
 
 @dataclass(frozen=True)
@@ -210,7 +198,7 @@ class Policy(Protocol):
         self, trajectory: Trajectory, actions: Int[Tensor, " a"], *, with_kl: bool = False
     ) -> Evaluation:
         """Score these columns of the trajectory's actions again, with gradients, in one network
-        pass.
+        pass. `actions` is best on the CPU, where nobody waits to know them.
         """
         ...
 
@@ -227,6 +215,13 @@ class Policy(Protocol):
         `trained_state`, whole, for what is trained.
         """
         ...
+
+
+def _room(values: Any, count: int) -> Any:
+    """A tensor or a list of `count` rows like these, whatever is in them."""
+    if isinstance(values, Tensor):
+        return values.new_empty((count, *values.shape[1:]))
+    return values[:1] * count
 
 
 def _take(values: Any, rows: slice | Tensor) -> Any:

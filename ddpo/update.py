@@ -24,6 +24,7 @@ from ddpo.numerics import Numerics
 from ddpo.run import Run
 from ddpo.sharding import passes_are_local
 from ddpo.trajectory import Trajectory
+from ddpo.transfer import sent
 
 RESIDUAL_SHARE = 0.1
 """Largest share of the clip range that the on-policy residual may use up."""
@@ -117,11 +118,12 @@ def update_policy(
     """
     zero = torch.zeros((), device=trajectory.mask.device)
     measured = Measured({}, zero, zero, zero)
-    for index in range(run.plan.updates):
-        rows = slice(index, None, run.plan.updates)
-        parts = (trajectory[rows], advantages[rows], keep[rows])
-        counted = accumulate_gradients(run, *parts, measured, first=index == 0)
-        _step(run, measured, counted=counted)
+    for use in range(run.config.train.sample_uses):
+        for index in range(run.plan.updates):
+            rows = slice(index, None, run.plan.updates)
+            parts = (trajectory[rows], advantages[rows], keep[rows])
+            counted = accumulate_gradients(run, *parts, measured, first=use == index == 0)
+            _step(run, measured, counted=counted)
     return measured.row(run)
 
 
@@ -168,8 +170,9 @@ def local_gradient(run: Run, share: Share, plan: BatchPlan) -> Found:
     run.state.optimizer.zero_grad(set_to_none=True)
     found = Found({}, torch.zeros((), device=share.counted.device))
     for part, rows, columns, last in network_passes(plan, share.trajectory):
-        mask = share.counted[rows][:, columns]
-        old_log_probs = part.log_probs[:, columns]
+        there = sent(columns, share.counted.device)
+        mask = share.counted[rows][:, there]
+        old_log_probs = part.log_probs[:, there]
         evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
         advantage = share.advantages[rows][:, None]
         losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
@@ -187,11 +190,11 @@ def network_passes(
     plan: BatchPlan, trajectory: Trajectory
 ) -> Iterator[tuple[Trajectory, slice, Int[Tensor, " a"], bool]]:
     """Which rows share a network pass, with their record brought from where it waits; which these
-    are, and which of their actions; and whether it is the last. Actions that no chain has are left
-    out.
+    are, and which of their actions, on the CPU; and whether it is the last. Actions that no chain
+    has are left out.
     """
     device = trajectory.mask.device
-    active = trajectory.mask.any(0).nonzero().flatten()
+    active = trajectory.mask.any(0).nonzero().flatten().cpu()
     starts = range(0, len(trajectory), plan.micro_batch)
     chunks = active.split(plan.actions_per_pass)
     for start in starts:

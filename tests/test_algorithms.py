@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpo.algorithms import Algorithm
-from ddpo.config.schema import DdpoConfig, GrpoConfig
+from ddpo.config.schema import DdpoConfig, DdpoSfConfig, GrpoConfig, RwrConfig
 from ddpo.trajectory import Evaluation
 
 PROMPTS = ["a", "a", "b", "b"]
@@ -86,6 +86,26 @@ def test_the_guarded_ratio_is_1_on_policy_and_has_a_gradient() -> None:
     assert log_probs.grad.tolist() == [pytest.approx([-2 * 0.1, 0], rel=1e-6)]
 
 
+@pytest.mark.parametrize("kind", [DdpoConfig, DdpoSfConfig, RwrConfig])
+def test_steps_weighted_by_their_std(kind: type) -> None:
+    evaluation = Evaluation(
+        log_probs=torch.zeros(1, 2), step_scale=torch.tensor([[0.25, 0.5]]), kl=torch.ones(1, 2)
+    )
+    asked = (evaluation, torch.zeros(1, 2), advantage(2.0), torch.ones(1, 2))
+    equal = Algorithm(kind(kl_coef=3.0), 1).losses(*asked).loss - 3
+    weighted = Algorithm(kind(kl_coef=3.0, step_weights="std"), 1).losses(*asked).loss - 3
+    assert weighted.tolist() == [[equal[0, 0] * 0.25, equal[0, 1] * 0.5]]
+    if kind is DdpoConfig:
+        assert equal.tolist() == [[-2, -2]]
+
+
+def test_actions_without_a_std_cannot_be_weighted_by_it() -> None:
+    algorithm = Algorithm(DdpoConfig(step_weights="std"), 1)
+    with pytest.raises(TypeError, match="the actions of this policy are no steps"):
+        algorithm.losses(Evaluation(OLD), OLD, advantage(1.0), MASK)
+
+
 def test_a_policy_that_records_no_means_cannot_be_guarded() -> None:
+    evaluation = Evaluation(OLD, step_scale=torch.ones(1, 2))
     with pytest.raises(TypeError, match="compares means of steps, and this policy records none"):
-        Algorithm(GUARDED, 1).losses(Evaluation(OLD), OLD, advantage(1.0), MASK)
+        Algorithm(GUARDED, 1).losses(evaluation, OLD, advantage(1.0), MASK)

@@ -76,6 +76,7 @@ def test_overhead_runs(tmp_path: Path) -> None:
     (case,) = result["cases"]
     both = case["over_network_and_decoder"]["median"]
     assert 0.2 < both < case["over_network"]["median"]
+    assert case["over_all"]["median"] < both
 
 
 def test_scaling_runs(tmp_path: Path) -> None:

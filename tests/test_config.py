@@ -50,7 +50,7 @@ algorithm algorithm.advantage_clip algorithm.advantage_std algorithm.advantages
 algorithm.buffer_size algorithm.clip_nats algorithm.clip_range algorithm.group_size
 algorithm.guard algorithm.kind algorithm.kl_coef algorithm.kl_horizon algorithm.kl_target
 algorithm.min_count algorithm.mixing algorithm.old_decay algorithm.old_decay_growth
-algorithm.temperature
+algorithm.step_weights algorithm.temperature
 checkpoint checkpoint.every checkpoint.keep
 evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
 evaluation.prompts evaluation.prompts.file evaluation.prompts.set
@@ -59,8 +59,9 @@ lora lora.alpha lora.rank lora.target_modules
 name output_dir
 policy policy.attention policy.compile policy.precision policy.precision.network
 policy.precision.text_encoder policy.precision.vae
-policy.eta policy.guidance_scale policy.kind policy.max_sequence_length policy.model
-policy.offload policy.vae_tiling
+policy.eta policy.guidance_interval policy.guidance_scale policy.kind policy.model
+policy.max_sequence_length policy.shared_noise
+policy.offload policy.tiny_vae policy.tiny_vae.audit_every policy.tiny_vae.model policy.vae_tiling
 policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
 policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
 prompts prompts.file prompts.set
@@ -71,7 +72,7 @@ rewards seed tracker
 train train.actions_per_pass train.betas train.ema_decay train.gradient_checkpointing
 train.iterations train.learning_rate train.lr_schedule train.max_grad_norm train.micro_batch_size
 train.mixed_precision train.processes train.sample_batch_size train.samples_per_iteration
-train.optimizer train.trajectories_on
+train.optimizer train.sample_uses train.trajectories_on
 train.updates_per_iteration train.warmup_updates train.weight_decay
 watch
 """

@@ -152,6 +152,17 @@ def test_betas_are_two_numbers_below_1(betas: list[str]) -> None:
         ({"algorithm": {"clip_range": 1e-4, "clip_nats": 1}}, "algorithm.clip_nats"),
         ({"algorithm": {"kl_target": 6}}, "algorithm.kl_coef"),
         ({"policy": {"eta": 0}}, "policy.eta"),
+        ({"policy": {"guidance_interval": [0.5, 0.5]}}, "policy.guidance_interval"),
+        (
+            {"policy": {"shared_noise": True}, "algorithm": {"kind": "nft"}},
+            "policy.shared_noise",
+        ),
+        ({"algorithm": {"kind": "awm", "step_weights": "std"}}, "algorithm.step_weights"),
+        (
+            {"algorithm": {"kind": "grpo", "guard": True, "step_weights": "std"}},
+            "algorithm.step_weights",
+        ),
+        ({"algorithm": {"kind": "ddpo_sf"}, "train": {"sample_uses": 2}}, "train.sample_uses"),
         ({"name": "a/b"}, "name"),
         ({"name": ""}, "name"),
         ({"name": "."}, "name"),

@@ -21,6 +21,7 @@ STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan
 
 Dtype = Literal["fp32", "bf16", "fp16"]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -52,6 +53,19 @@ class PrecisionConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class TinyVaeConfig:
+    """A small decoder for the pictures that are scored in training; held-out samples, galleries and
+    the saved model have the full autoencoder.
+    """
+
+    model: str
+    """A folder in diffusers' format (`AutoencoderTiny`), or a hub id such as madebyollin/taesd."""
+    audit_every: PositiveInt = 10
+    """Iterations between audits, in which the samples are decoded and scored both ways; the first
+    is one."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class DiffusionPolicyConfig:
     """The denoising chain."""
 
@@ -69,6 +83,13 @@ class DiffusionPolicyConfig:
     guidance_scale: NonNegativeFloat | None = None
     """As in diffusers: two branches, off at 1 and below, or what FLUX is told; when omitted 5 for
     U-Nets, 4.5 for SD3, 3.5 for FLUX."""
+    guidance_interval: tuple[Share, Share] | None = None
+    """Part of the chain whose steps have both branches, from 0, the noisiest, to 1: [0.2, 0.8] are
+    the middle three fifths. The other steps run with the prompt alone, in training and held-out
+    samples alike; all are guided when omitted."""
+    shared_noise: bool = False
+    """Begin all samples of a prompt in an iteration from the same noise, so that only their steps
+    differ; held-out samples have their own."""
     window: WindowConfig | None = None
     """Train on a window of steps; on all when omitted."""
     trained_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -89,6 +110,8 @@ class DiffusionPolicyConfig:
     offload: bool = False
     """Keep text encoders and autoencoder on the CPU while they are not needed: less memory, more
     time."""
+    tiny_vae: TinyVaeConfig | None = None
+    """Decode what is scored in training by a small autoencoder; by the model's own when omitted."""
     vae_tiling: bool = False
     """Decode large images tile by tile: less memory, and seams that one may see."""
 
@@ -121,7 +144,7 @@ class RewardFailuresConfig:
 
     action: Literal["raise", "drop", "mean"] = "raise"
     """Stop the run; leave the sample out of the update; or give it the batch's mean."""
-    limit: Annotated[float, Field(ge=0, le=1)] = 0.1
+    limit: Share = 0.1
     """Share of an iteration's samples that may fail before the run stops after all."""
 
 
@@ -173,6 +196,9 @@ class _Algorithm:
     """Rewards a prompt needs before its own statistics are used (per_prompt)."""
     advantage_clip: PositiveFloat = 5.0
     """Advantages are clipped to ± this."""
+    step_weights: Literal["equal", "std"] = "equal"
+    """What the loss of each step counts: the same, or the std of its noise, so that steps which
+    decide little about the picture are not the loudest."""
     kl_coef: NonNegativeFloat = 0.0
     """Weight of the KL penalty to the reference policy; 0 makes no reference pass."""
     kl_target: PositiveFloat | None = None
@@ -314,7 +340,10 @@ class TrainConfig:
     samples_per_iteration: PositiveInt
     """Samples of one iteration, over all processes."""
     updates_per_iteration: PositiveInt = 1
-    """Optimizer steps of one iteration."""
+    """Optimizer steps in which each sample of an iteration is used once."""
+    sample_uses: PositiveInt = 1
+    """Times that an iteration's samples are used: from the second on, importance weights make up
+    for the policy having moved. Multiplies the updates."""
     learning_rate: PositiveFloat = 3e-4
     """Of the optimizer, at its peak."""
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"

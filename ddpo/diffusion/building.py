@@ -17,8 +17,9 @@ from ddpo.diffusion.compilation import compile_blocks
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.policy import DiffusionPolicy
-from ddpo.diffusion.precision import autocast_context, check_precision
+from ddpo.diffusion.precision import autocast_context, check_precision, part_dtypes
 from ddpo.diffusion.step_choice import StepChoice
+from ddpo.diffusion.tiny_autoencoder import load_tiny_autoencoder
 from ddpo.lora import add_lora
 
 
@@ -38,6 +39,9 @@ def build_diffusion_policy(
     asked, algorithm = config.policy, config.algorithm
     family = load(asked.model, asked.max_sequence_length, asked.precision)
     check_precision(asked.precision, family, autocast)
+    if asked.tiny_vae is not None:
+        dtype = part_dtypes(asked.precision)["vae"]
+        family.tiny_vae = load_tiny_autoencoder(asked.tiny_vae, family, dtype)
     family.to(device, offload=asked.offload)
     if asked.vae_tiling:
         family.pipeline.vae.enable_tiling()
@@ -64,6 +68,7 @@ def build_diffusion_policy(
         autocast=autocast,
         keep_means=algorithm.needs_means,
         compiled=asked.compile,
+        shared_noise=asked.shared_noise,
     )
 
 

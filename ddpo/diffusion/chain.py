@@ -30,6 +30,7 @@ class ChainSettings:
         eta: weight of the sampler's noise, 0 or more: DDIM's eta, the a of Flow-GRPO and CPS,
             Dance's η.
         guidance_scale: as in diffusers.
+        guidance_interval: which part of the steps has both branches, where the scale asks for them.
         resolution: pixels a side; None for the model's own.
         section: of the configuration that says so.
     """
@@ -38,6 +39,7 @@ class ChainSettings:
     num_steps: int
     eta: float
     guidance_scale: float
+    guidance_interval: tuple[float, float]
     resolution: int | None
     section: str
 
@@ -49,12 +51,13 @@ class Chain:
     Attributes:
         schedule: its T steps.
         guidance_scale: as in diffusers.
-        two_branches: whether the network runs with and without the prompt, and both are combined.
+        guided: of each step, whether the network runs with and without the prompt, and both are
+            combined.
     """
 
     schedule: Schedule
     guidance_scale: float
-    two_branches: bool
+    guided: tuple[bool, ...]
 
     def on(self, device: torch.device) -> Chain:
         """The same chain with its schedule on a device."""
@@ -65,13 +68,14 @@ class Chain:
         """The chain of these settings over latents of this shape.
 
         Raises:
-            UserError: the model's scheduler cannot space the steps.
+            UserError: the model's scheduler cannot space the steps, or none is in the interval of
+                guidance.
         """
         try:
             schedule = family.schedule(settings.sampler, settings.num_steps, settings.eta, shape)
+            guided = _guided_steps(settings, _has_two_branches(family, settings))
         except UserError as error:
             raise UserError(f"{settings.section}.{error}") from error
-        guided = family.guidance == "classifier_free" and settings.guidance_scale > 1
         return cls(schedule, settings.guidance_scale, guided)
 
 
@@ -93,8 +97,16 @@ def training_chain(config: Config, family: Family) -> ChainSettings:
     default = 0.0 if config.algorithm.forward_process else DEFAULT_ETA[sampler]
     eta = default if policy.eta is None else policy.eta
     scale = family.guidance_scale if policy.guidance_scale is None else policy.guidance_scale
-    chain = ChainSettings(sampler, policy.num_steps, eta, scale, policy.resolution, "policy")
+    interval = policy.guidance_interval or (0.0, 1.0)
+    chain = ChainSettings(
+        sampler, policy.num_steps, eta, scale, interval, policy.resolution, "policy"
+    )
     _check(family, chain)
+    if policy.guidance_interval is not None and not _has_two_branches(family, chain):
+        raise UserError(
+            f"policy.guidance_interval: no step of this chain has two branches, with a scale of "
+            f"{scale:g} on {policy.model}; leave the key out"
+        )
     return chain
 
 
@@ -110,11 +122,30 @@ def heldout_chain(config: Config, family: Family, trained: ChainSettings) -> Cha
         given.num_steps or trained.num_steps,
         trained.eta if given.eta is None else given.eta,
         trained.guidance_scale if given.guidance_scale is None else given.guidance_scale,
+        trained.guidance_interval,
         trained.resolution,
         "evaluation",
     )
     _check(family, chain)
     return chain
+
+
+def _has_two_branches(family: Family, chain: ChainSettings) -> bool:
+    """Whether a chain is guided by a second branch without the prompt."""
+    return family.guidance == "classifier_free" and chain.guidance_scale > 1
+
+
+def _guided_steps(chain: ChainSettings, two_branches: bool) -> tuple[bool, ...]:
+    """Of each step, whether it has both branches; an interval without a step is refused."""
+    first, last = chain.guidance_interval
+    places = [step / chain.num_steps for step in range(chain.num_steps)]
+    guided = tuple(two_branches and first <= place < last for place in places)
+    if two_branches and not any(guided):
+        raise UserError(
+            f"num_steps: none of {chain.num_steps} steps begins in policy.guidance_interval "
+            f"[{first:g}, {last:g}]; take more, or a wider interval"
+        )
+    return guided
 
 
 def _check(family: Family, chain: ChainSettings) -> None:

@@ -45,14 +45,14 @@ class Conditioner:
         device = self._family.device
         return {name: torch.cat([row[name] for row in rows]).to(device) for name in rows[0]}
 
-    def both_branches(self, prompts: Sequence[str]) -> dict[str, Tensor]:
-        """Conditioning without a prompt, B times, and then with each, `[2B, ...]`."""
+    def both_branches(self, prompts: Sequence[str], without: int) -> dict[str, Tensor]:
+        """Conditioning without a prompt, so many times, and then of each, `[without + B, ...]`."""
         if self._unconditional is None:
             with self._family.in_use(self._family.text_encoders):
                 self._unconditional = self._family.unconditional()
-        without = self._unconditional
+        none = self._unconditional
         return {
-            name: torch.cat([without[name].expand_as(values), values])
+            name: torch.cat([none[name].expand(without, *values.shape[1:]), values])
             for name, values in self.of(prompts).items()
         }
 

@@ -61,12 +61,11 @@ class DdimSchedule(Schedule):
         noisy: Float[Tensor, " b"] | float = 1.0,
     ) -> Gaussian:
         """See `Schedule`."""
-        alpha, alpha_next = (a[steps].to(latents.device) for a in (self.alpha, self.alpha_next))
         return ddim(
             latents,
             output,
-            alpha,
-            alpha_next,
+            self.alpha[steps],
+            self.alpha_next[steps],
             eta=self.eta * noisy,
             prediction=self.prediction,
         )

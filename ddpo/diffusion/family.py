@@ -49,6 +49,7 @@ class Family(ABC):
         attention: processors of the network by the name of their back end; none where the network
             asks diffusers' dispatcher, which knows names by itself.
         repeated_blocks: class names of the blocks that the network repeats.
+        tiny_vae: a small decoder for pictures that are only scored, where there is one.
     """
 
     network_name: ClassVar[str]
@@ -67,6 +68,7 @@ class Family(ABC):
             max_sequence_length: tokens that T5 reads; the pipeline's default when None.
         """
         self.pipeline = pipeline
+        self.tiny_vae: nn.Module | None = None
         self.offloaded = False
         self.encoding = {"max_sequence_length": max_sequence_length} if max_sequence_length else {}
         pipeline.set_progress_bar_config(disable=True)
@@ -170,6 +172,8 @@ class Family(ABC):
         """
         self.offloaded = offload
         (self.network if offload else self.pipeline).to(device)
+        if self.tiny_vae is not None and not offload:
+            self.tiny_vae.to(device)
 
     def in_use(self, parts: Sequence[nn.Module]) -> AbstractContextManager[None]:
         """Inside, these parts are where the network is."""
@@ -194,9 +198,11 @@ class Family(ABC):
             setattr(self.pipeline, self.network_name, used)
 
     @torch.no_grad()
-    def decode(self, latents: Latents) -> Float[Tensor, "b 3 height width"]:
-        """Images in [0, 1], fp32."""
-        vae = self.pipeline.vae
+    def decode(
+        self, latents: Latents, *, to_score: bool = False
+    ) -> Float[Tensor, "b 3 height width"]:
+        """Images in [0, 1], fp32; by the small decoder if they are only scored."""
+        vae: Any = self.tiny_vae if to_score and self.tiny_vae else self.pipeline.vae
         scaled = unscaled(latents, vae.config).to(vae.dtype)
         pixels = latents.shape[2] * latents.shape[3] * self.pipeline.vae_scale_factor**2
         batches = scaled.split(max(1, DECODE_PIXELS // pixels))

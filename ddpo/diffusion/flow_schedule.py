@@ -78,14 +78,13 @@ class FlowSchedule(Schedule):
         noisy: Float[Tensor, " b"] | float = 1.0,
     ) -> Gaussian:
         """See `Schedule`."""
-        levels = (s[steps].to(latents.device) for s in (self.sigma, self.sigma_next))
+        levels = (self.sigma[steps], self.sigma_next[steps])
         weight = self.eta * noisy
         if self.sampler == "cps":
             return cps(latents, output, *levels, a=weight)
         if self.sampler == "dance_sde":
             return dance_sde(latents, output, *levels, eta=weight)
-        first = self.sigma_next[0].to(latents.device)
-        return flow_sde(latents, output, *levels, sigma_after_first=first, a=weight)
+        return flow_sde(latents, output, *levels, sigma_after_first=self.sigma_next[0], a=weight)
 
 
 def resolution_shift(scheduler: FlowMatchEulerDiscreteScheduler, tokens: int) -> float:

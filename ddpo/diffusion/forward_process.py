@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 import torch
 from jaxtyping import Float, Int
@@ -57,8 +58,8 @@ class ForwardProcessPolicy:
             )
         self._policy = policy
         self._old = old
-        self._schedule = schedule
-        self._levels = max(1, round(share * len(schedule)))
+        self._steps = len(schedule)
+        self._levels = max(1, round(share * self._steps))
 
     @property
     def network(self) -> nn.Module:
@@ -102,7 +103,7 @@ class ForwardProcessPolicy:
             chain = self._policy.sample(prompts, generator)
             latents, steps = chain.record["latents"][:, -1], self._draw_steps(generator)
             record = {"latents": latents, "steps": sent(steps, latents.device)}
-            shape, first = latents.shape[1:], len(self._schedule) + 1
+            shape, first = latents.shape[1:], self._steps + 1
             noise = [generator.normal(first + level, shape) for level in range(self._levels)]
             record["noise"] = sent(torch.stack(noise, 1), latents.device).to(latents)
             log_probs, velocities = [], []
@@ -120,7 +121,7 @@ class ForwardProcessPolicy:
     ) -> Evaluation:
         """Match the velocity at these levels again, all of them in one network pass."""
         record, prompts = trajectory.record, trajectory.prompts
-        columns = actions.to(record["noise"].device)
+        columns = sent(actions, record["noise"].device)
         velocity = self._velocity(self.network, record, columns, prompts)
         error = velocity - _target(record, columns)
         old_error = kl = None
@@ -133,10 +134,15 @@ class ForwardProcessPolicy:
         return Evaluation(
             log_probs=-_mean_square(error),
             kl=kl,
-            step_scale=self._sigmas(velocity)[record["steps"][:, columns]],
+            step_scale=self._sigmas[record["steps"][:, columns]],
             velocity_error=None if old_error is None else error,
             old_velocity_error=old_error,
         )
+
+    def decoded_fully(self, trajectory: Trajectory) -> Float[Tensor, "b 3 height width"]:
+        """Finished samples as held-out ones are decoded, whatever decoder their rewards saw."""
+        latents = trajectory.record["latents"][:, None]
+        return self._policy.decoded_fully(replace(trajectory, record={"latents": latents}))
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters that are trained, by name, and those of the old policy."""
@@ -159,15 +165,14 @@ class ForwardProcessPolicy:
 
     def _draw_steps(self, generator: RowGenerator) -> Int[Tensor, "b a"]:
         """Which steps' levels each row is noised to: all different, in an order of its own."""
-        steps = len(self._schedule)
-        draws = [generator.uniform(2 * steps + 1 + step) for step in range(steps)]
+        first = 2 * self._steps + 1
+        draws = [generator.uniform(first + step) for step in range(self._steps)]
         return torch.stack(draws, 1).argsort(1)[:, : self._levels]
 
-    def _sigmas(self, like: Tensor) -> Float[Tensor, " t"]:
-        """Noise levels of the chain's steps, where `like` is."""
-        if self._schedule.sigma.device != like.device:
-            self._schedule = self._schedule.on(like.device)
-        return self._schedule.sigma.to(like.dtype)
+    @property
+    def _sigmas(self) -> Float[Tensor, " t"]:
+        """Noise levels of the chain's steps."""
+        return cast(FlowSchedule, self._policy.chain().schedule).sigma
 
     def _velocity(
         self,
@@ -179,7 +184,7 @@ class ForwardProcessPolicy:
         """What the network says at these levels of each sample."""
         latents, count = record["latents"], len(columns)
         steps = record["steps"][:, columns].flatten()
-        sigma = self._sigmas(latents)[steps].view(-1, 1, 1, 1)
+        sigma = self._sigmas[steps].to(latents.dtype).view(-1, 1, 1, 1)
         noisy = latents.repeat_interleave(count, 0).lerp(
             record["noise"][:, columns].flatten(0, 1), sigma
         )
@@ -189,7 +194,6 @@ class ForwardProcessPolicy:
             noisy,
             steps,
             [prompt for prompt in prompts for _ in range(count)],
-            guided=False,
         )
         return velocity.unflatten(0, (-1, count))
 

@@ -25,7 +25,7 @@ from ddpo.config.schema import Config
 from ddpo.diffusion.conditioning import KEPT_PROMPTS, Conditioner
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.weightless import empty, load_weightless, take_content
-from ddpo.live_memory import ACTIVATIONS, UNNAMED, LiveMemory, Peak
+from ddpo.live_memory import ACTIVATIONS, UNNAMED, LiveMemory, Peak, form
 from ddpo.optimizers import build_optimizer, empty_state
 from ddpo.policies import build_policy
 from ddpo.prompts import load_prompts
@@ -111,6 +111,9 @@ class Rehearsal:
                 self._encode()
             with self.live.stage(SAMPLING):
                 trajectory = self._collect(self.plan.samples_per_process).without_outputs()
+                if self.family.tiny_vae is not None:  # an audit
+                    policy: Any = self.policy
+                    policy.decoded_fully(trajectory[: self.plan.sample_batch])
             with self.live.stage(TRAINING):
                 self._train(trajectory)
             del trajectory
@@ -121,8 +124,8 @@ class Rehearsal:
     def _networks(self) -> list[nn.Module]:
         """All that the run holds."""
         parts = [p for p in self.family.pipeline.components.values() if isinstance(p, nn.Module)]
-        reference = self.policy.reference_network
-        return parts if reference is None else [*parts, reference]
+        others = (self.policy.reference_network, self.family.tiny_vae)
+        return [*parts, *(network for network in others if network is not None)]
 
     def _make_optimizer_state(self) -> None:
         """Make all that a first step leaves, and know what a step needs."""
@@ -153,7 +156,7 @@ class Rehearsal:
             known += min(len(load_prompts(config.evaluation.prompts)), config.evaluation.samples)
         self.prompt = prompts.texts[0]
         known = min(known, KEPT_PROMPTS)
-        encoded = Conditioner(family).both_branches([self.prompt])
+        encoded = Conditioner(family).both_branches([self.prompt], 1)
         size = sum(values.nbytes for values in encoded.values()) // 2
         waiting = torch.device("cpu") if family.offloaded else self.device
         self.prompts = empty([size * known], torch.uint8, waiting)
@@ -193,24 +196,32 @@ class Rehearsal:
         return trajectory
 
     def _train(self, trajectory: Trajectory) -> None:
-        """One pass of an update that had others before it, if there are, and the step."""
+        """One pass of an update that had others before it, if there are, and the step. Passes
+        differ only where some steps are guided and others are not.
+        """
         update = self._kept(trajectory[slice(0, None, self.plan.updates)])
-        active = update.mask.any(0).nonzero().flatten().cpu()
-        columns = active[: self.plan.actions_per_pass]
-        largest = (len(update) // self.plan.micro_batch) * (len(active) // len(columns))
+        active = update.mask.any(0).nonzero().flatten()
+        chunks = active.split(self.plan.actions_per_pass)
+        # of as many samples and actions as there can be; smaller ones come last
+        largest = (len(update) // self.plan.micro_batch) * (len(active) // len(chunks[0]))
         if largest > 1:
             for parameter in self.parameters:
                 parameter.grad = torch.empty_like(parameter)
                 self.live.label([parameter.grad], TRAINED)
         part = update[: self.plan.micro_batch].with_record_on(self.device)
+        for columns in chunks if self.config.policy.guidance_interval else chunks[:1]:
+            self._pass_back(part, columns)
+        del part
+        self.live.as_if(self.step)
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _pass_back(self, part: Trajectory, columns: Tensor) -> None:
+        """One pass of the network and its gradient."""
         mask, old_log_probs = part.mask[:, columns], part.log_probs[:, columns]
         evaluation = self.policy.evaluate(part, columns, with_kl=self.algorithm.needs_reference)
         advantage = torch.zeros_like(mask[:, :1])
         self.algorithm.losses(evaluation, old_log_probs, advantage, mask).loss.sum().backward()
-        del part, evaluation, mask, old_log_probs
-        self.live.as_if(self.step)
-        for parameter in self.parameters:
-            parameter.grad = None
 
     def _evaluate(self) -> None:
         """This process's held-out samples, with the averaged weights if there are any."""
@@ -223,9 +234,9 @@ class Rehearsal:
     def _in_stage(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         """`work` as a stage of its own."""
 
-        def measured(*args: Any) -> Any:
+        def measured(*args: Any, **options: Any) -> Any:
             with self.live.stage(name):
-                return work(*args)
+                return work(*args, **options)
 
         return measured
 
@@ -236,10 +247,10 @@ class Rehearsal:
         def passed(*args: Any, **options: Any) -> Any:
             if torch.is_grad_enabled():
                 return forward(*args, **options)
-            key = tuple(_form(leaf) for leaf in tree_leaves((args, options)))
+            key = tuple(form(leaf) for leaf in tree_leaves((args, options)))
             if key not in known:
                 result, most = self.live.once(partial(forward, *args, **options))
-                known[key] = most, tree_map(_form, result)
+                known[key] = most, tree_map(form, result)
                 return result
             most, forms = known[key]
             result = tuple(empty(shape, dtype, self.device) for shape, dtype in forms)
@@ -248,11 +259,6 @@ class Rehearsal:
             return result
 
         return passed
-
-
-def _form(leaf: Any) -> Any:
-    """Shape and dtype of a tensor; anything else is itself."""
-    return (tuple(leaf.shape), leaf.dtype) if isinstance(leaf, Tensor) else leaf
 
 
 def _tensors(trajectory: Trajectory) -> list[Tensor]:

@@ -47,6 +47,7 @@ class DiffusionPolicy:
         autocast: torch.dtype | None = None,
         keep_means: bool = False,
         compiled: bool = False,
+        shared_noise: bool = False,
     ):
         """Wrap a family's pipeline.
 
@@ -61,6 +62,8 @@ class DiffusionPolicy:
             autocast: dtype that network passes are autocast to.
             keep_means: record the mean of each step too, for objectives that compare it.
             compiled: whether the network has blocks that are compiled at their first pass.
+            shared_noise: whether all samples of a prompt, but held-out ones, begin from the same
+                noise.
 
         Raises:
             UserError: the model's scheduler cannot space the steps, none of them has noise, or the
@@ -80,6 +83,7 @@ class DiffusionPolicy:
         self._autocast = autocast
         self._keep_means = keep_means
         self._compiled = compiled
+        self._shared_noise = shared_noise
         self._conditioner = Conditioner(family)
         if choice is not None:  # refuse now what is impossible
             choice.noisy(self.trained.schedule.mask(), iteration=1, seed=0)
@@ -96,14 +100,18 @@ class DiffusionPolicy:
         """Run the chain once per prompt; noise 0 is the initial latents, noise s + 1 that of step
         s.
         """
+        first = generator.of_prompts() if self._shared_noise and not heldout else generator
         device, count = self.device, len(prompts)
         noisy, trained = self._steps_of(generator, heldout=heldout)
         chain = self.chain(heldout=heldout)
-        latents = sent(generator.normal(0, self._shape), device)
+        latents = sent(first.normal(0, self._shape), device)
         states, means, log_probs = [latents], [], []
         for step in range(len(chain.schedule)):
             steps = torch.full((count,), step, device=device)
-            gaussian = self._transition(self.network, chain, latents, steps, noisy[steps], prompts)
+            guided = range(count) if chain.guided[step] else ()
+            gaussian = self._transition(
+                self.network, chain, latents, steps, noisy[steps], prompts, guided
+            )
             latents = gaussian.sample(sent(generator.normal(step + 1, self._shape), device))
             states.append(latents)
             log_probs.append(gaussian.log_prob(latents))
@@ -115,7 +123,7 @@ class DiffusionPolicy:
             log_probs=torch.stack(log_probs, 1),
             mask=trained.repeat(count, 1),
             record=record,
-            outputs=self.family.decode(latents),
+            outputs=self.family.decode(latents, to_score=not heldout),
         )
 
     def evaluate(
@@ -123,12 +131,13 @@ class DiffusionPolicy:
     ) -> Evaluation:
         """Score these steps again, all of them in one network pass."""
         rows, count = len(trajectory), len(actions)
-        states = trajectory.record["latents"]
-        actions = actions.to(states.device)
+        states, chain = trajectory.record["latents"], self.chain()
+        guided = [row for row, step in enumerate(actions.tolist() * rows) if chain.guided[step]]
+        actions = sent(actions, states.device)
         before, after = (states[:, a].flatten(0, 1) for a in (actions, actions + 1))
         prompts = [prompt for prompt in trajectory.prompts for _ in range(count)]
         steps, noisy = actions.repeat(rows), trajectory.mask[:, actions].flatten()
-        asked = (self.chain(), before, steps, noisy, prompts)
+        asked = (chain, before, steps, noisy, prompts, guided)
         gaussian = self._transition(self.network, *asked)
         kl = gaussian.kl(self._reference_transition(*asked)) if with_kl else None
         old_means = trajectory.record.get("means")
@@ -142,6 +151,10 @@ class DiffusionPolicy:
             squared_mean_shift=shift,
             step_scale=gaussian.std.reshape(rows, count),
         )
+
+    def decoded_fully(self, trajectory: Trajectory) -> Float[Tensor, "b 3 height width"]:
+        """Finished samples as held-out ones are decoded, whatever decoder their rewards saw."""
+        return self.family.decode(sent(trajectory.record["latents"][:, -1], self.device))
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters that are trained, by name."""
@@ -207,9 +220,10 @@ class DiffusionPolicy:
         steps: Int[Tensor, " b"],
         noisy: Float[Tensor, " b"],
         prompts: Sequence[str],
+        guided: Sequence[int],
     ) -> Gaussian:
         """The Gaussian of each row's step."""
-        output = self.predict(network, chain, latents, steps, prompts, guided=chain.two_branches)
+        output = self.predict(network, chain, latents, steps, prompts, guided)
         return chain.schedule.transition(latents, output, steps, noisy)
 
     def predict(
@@ -219,18 +233,19 @@ class DiffusionPolicy:
         latents: Float[Tensor, "b c h w"],
         steps: Int[Tensor, " b"],
         prompts: Sequence[str],
-        *,
-        guided: bool,
+        guided: Sequence[int] = (),
     ) -> Float[Tensor, "b c h w"]:
-        """What the network says at each row's step of the chain, in fp32 or better; if guided, both
-        branches share one pass.
+        """What the network says at each row's step of the chain, in fp32 or better. Guided rows
+        have a second branch, without the prompt, in the same pass.
         """
         inputs, timesteps = latents, chain.schedule.timesteps[steps]
         if guided:
-            inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
-            conditioning = self._conditioner.both_branches(prompts)
+            rows = _selection(guided, of=latents)
+            inputs = torch.cat([inputs[rows], inputs])
+            timesteps = torch.cat([timesteps[rows], timesteps])
+            conditioning = self._conditioner.both_branches(prompts, len(guided))
         else:
-            conditioning = self._conditioner.of(prompts)
+            rows, conditioning = None, self._conditioner.of(prompts)
         dtype = next(network.parameters()).dtype
         conditioning = {name: values.to(dtype) for name, values in conditioning.items()}
         with_graph = torch.is_grad_enabled()
@@ -243,10 +258,12 @@ class DiffusionPolicy:
         output = output if with_graph else output.detach()
         self.network_passes += len(inputs)
         output = output.to(torch.promote_types(dtype, torch.float32))
-        if guided:
-            unconditional, conditional = output.chunk(2)
-            output = unconditional + chain.guidance_scale * (conditional - unconditional)
-        return output
+        if rows is None:
+            return output
+        unconditional, output = output.split([len(guided), len(prompts)])
+        conditional = output[rows]
+        combined = unconditional + chain.guidance_scale * (conditional - unconditional)
+        return combined if len(guided) == len(output) else output.index_copy(0, rows, combined)
 
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:
@@ -263,3 +280,10 @@ class DiffusionPolicy:
         """The same step under the reference policy."""
         with self.reference() as network:
             return self._transition(network, *asked)
+
+
+def _selection(rows: Sequence[int], *, of: Tensor) -> Any:
+    """An index of these rows: nothing is copied where they are all."""
+    if len(rows) == len(of):
+        return slice(None)
+    return sent(torch.tensor(rows), of.device)

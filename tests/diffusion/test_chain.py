@@ -83,7 +83,42 @@ def test_two_branches_where_they_are_combined(
     family = load(name)
     trained = training_chain(config_of(guidance_scale=scale), family)
     chain = Chain.of(family, trained, (4, 8, 8))
-    assert (chain.two_branches, chain.guidance_scale) == (two_branches, scale)
+    assert (chain.guided, chain.guidance_scale) == ((two_branches,) * len(chain.schedule), scale)
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps", "guided"),
+    [
+        ([0.25, 0.75], 4, [False, True, True, False]),
+        ([0.0, 0.5], 5, [True, True, True, False, False]),
+        ([0.2, 1.0], 5, [False, True, True, True, True]),
+    ],
+)
+def test_only_the_steps_of_an_interval_are_guided(
+    load: Load, interval: list[float], steps: int, guided: list[bool]
+) -> None:
+    family = load("sd15")
+    config = config_of(guidance_scale=2.0, guidance_interval=interval, num_steps=steps)
+    trained = training_chain(config, family)
+    for settings in (trained, heldout_chain(config, family, trained)):
+        assert [*Chain.of(family, settings, (4, 8, 8)).guided] == guided
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "interval", "problem"),
+    [
+        ("sd15", 1.0, [0.0, 0.5], r"^policy.guidance_interval: no step of this chain has two"),
+        ("flux-dev", 3.5, [0.0, 0.5], r"^policy.guidance_interval: no step of this chain has two"),
+        ("sd15", 3.0, [0.8, 1.0], r"^policy.num_steps: none of 4 steps begins in .*\[0.8, 1\]"),
+    ],
+)
+def test_an_interval_that_guides_nothing_is_refused(
+    load: Load, name: str, scale: float, interval: list[float], problem: str
+) -> None:
+    family = load(name)
+    config = config_of(guidance_scale=scale, guidance_interval=interval, num_steps=4)
+    with pytest.raises(UserError, match=problem):
+        Chain.of(family, training_chain(config, family), (4, 8, 8))
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_each_prompt_is_encoded_once_and_alone(
     conditioner = Conditioner(family)
     rows = conditioner.of(["a cat", "a dog", "a cat"])
     assert asked == [["a cat"], ["a dog"]]
-    both = conditioner.both_branches(["a dog", "a cat"])
-    conditioner.both_branches(["a cat"])
+    both = conditioner.both_branches(["a dog", "a cat"], 2)
+    conditioner.both_branches(["a cat"], 1)
     assert asked == [["a cat"], ["a dog"], [""]]
     assert rows.keys() == both.keys()
     for key, values in rows.items():

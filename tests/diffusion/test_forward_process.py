@@ -89,7 +89,7 @@ def test_what_it_measures_is_what_it_says(models: Models, kind: str) -> None:
 
     def velocity() -> Tensor:
         noisy = (1 - weight) * x0 + weight * noise
-        return inner.predict(inner.network, inner.trained, noisy, steps, PROMPTS, guided=False)
+        return inner.predict(inner.network, inner.trained, noisy, steps, PROMPTS)
 
     def mean_square(values: Tensor) -> Tensor:
         return values.square().flatten(1).mean(1, keepdim=True)

@@ -95,6 +95,34 @@ def test_guidance_is_one_batched_pass(tiny_model: Path, monkeypatch: pytest.Monk
     assert policy.network_passes == 24
 
 
+def test_guidance_in_an_interval_is_mirrored_in_training(tiny_model: Path) -> None:
+    policy = built(tiny_model, guidance_interval=[0.25, 0.75])
+    trajectory = policy.sample(PROMPTS, ROWS)
+    assert policy.network_passes == 3 + 6 + 6 + 3
+    together = policy.evaluate(trajectory, torch.arange(4)).log_probs
+    assert policy.network_passes == 18 + 18
+    alone = [policy.evaluate(trajectory, torch.tensor([step])).log_probs for step in range(4)]
+    torch.testing.assert_close(together, trajectory.log_probs, atol=1e-6, rtol=0)
+    torch.testing.assert_close(together, torch.cat(alone, 1), atol=1e-6, rtol=0)
+    guided = built(tiny_model).evaluate(trajectory, torch.arange(4)).log_probs
+    differs = (guided - trajectory.log_probs).abs().amax(0) > 1e-5
+    assert differs.tolist() == [True, False, False, True]
+
+
+def test_samples_of_a_prompt_can_begin_from_the_same_noise(tiny_model: Path) -> None:
+    rows = RowGenerator(seed=3, iteration=1, rows=((0, 0), (0, 1), (1, 4), (1, 5)))
+    prompts = ["a dog", "a dog", "a cat", "a cat"]
+    shared, own = (built(tiny_model, shared_noise=on) for on in (True, False))
+    states = shared.sample(prompts, rows).record["latents"]
+    for first in (0, 2):
+        assert torch.equal(states[first, 0], states[first + 1, 0])
+        assert not torch.equal(states[first, 1], states[first + 1, 1])
+    assert not torch.equal(states[0, 0], states[2, 0])
+    assert torch.equal(states[0], own.sample(prompts, rows).record["latents"][0])
+    heldout = shared.sample(prompts, rows, heldout=True)
+    assert torch.equal(heldout.outputs, own.sample(prompts, rows, heldout=True).outputs)
+
+
 def test_a_step_without_noise_is_no_action(tiny_model: Path) -> None:
     policy = built(tiny_model)
     scheduler = policy.family.pipeline.scheduler
