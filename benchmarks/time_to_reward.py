@@ -36,6 +36,7 @@ from benchmarks.report import spread, write_result
 from benchmarks.trl_trainer import Geometry, TrlTrainer
 from ddpo.config.reading import load_config
 from ddpo.evaluation import evaluate
+from ddpo.metrics import Row
 from ddpo.prompts import load_prompts
 from ddpo.run import Run, prepare_run
 from ddpo.stopping import StopRequest
@@ -73,7 +74,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
     settings = {"task": options.task, "trl_learning_rate": options.trl}
-    settings |= {"overrides": options.overrides, "most": options.most}
+    settings |= {"overrides": options.overrides}
     runs = kept(options.out, settings)
     for seed in sorted({*options.seeds} - {run["seed"] for run in runs}):
         runs.append({"seed": seed, **measure(options, seed)})
@@ -98,13 +99,13 @@ def kept(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
 def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One run until the target, or until `--most` passes."""
     with tempfile.TemporaryDirectory() as folder:
-        run = prepared(options, seed, folder)
-        base = evaluate(run)
-        samples = read_index(run.folder.samples / "000000")[:EVALUATED]
-        sd = statistics.pstdev(sample["total"] for sample in samples)
+        # the weights evaluated are the other trainer's, not an average of this one's
+        own = ["train.ema_decay=0"] if options.trl else []
+        run = prepared(options.task, [*options.overrides, *own], seed, folder)
+        base, sd = base_evaluation(run)
         target = RISE
         if options.task == "alignment":
-            drawn = score_of_drawings(run, [sample["prompt"] for sample in samples], seed)
+            drawn = score_of_drawings(run, seed)
             target = (drawn - base["evaluation/reward"]) / sd
         with StopRequest(run.accelerator) as stop:
             trainer = (
@@ -132,14 +133,22 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     return {
         "base_std": sd,
         "target": target,
+        "most": options.most,
         **{key: arrived[key] for key in COSTS},
         "watch": {key: curve[-1][key] for key in base if key != "evaluation/reward"},
         "curve": curve,
     }
 
 
-def score_of_drawings(run: Run, prompts: Sequence[str], seed: int) -> float:
-    """The mean reward of a true drawing of each prompt."""
+def base_evaluation(run: Run) -> tuple[Row, float]:
+    """The base's means, and the standard deviation of what its pictures earn."""
+    base = evaluate(run)
+    return base, statistics.pstdev(sample["total"] for sample in _base_samples(run))
+
+
+def score_of_drawings(run: Run, seed: int) -> float:
+    """The mean reward of a true drawing of each held-out prompt."""
+    prompts = [sample["prompt"] for sample in _base_samples(run)]
     rng = np.random.default_rng(seed)
     drawn = np.stack([render(scene_for(parse(prompt), rng)) for prompt in prompts])
     pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255
@@ -153,18 +162,22 @@ def own_reward(run: Run) -> Any:
     return rewards.make(name, **chosen)
 
 
-def prepared(options: argparse.Namespace, seed: int, folder: str) -> Run:
-    """A run that evaluates as both are evaluated."""
-    overrides = [
-        *options.overrides,
+def prepared(
+    task: str, overrides: Sequence[str], seed: int, folder: str, evaluated: int = EVALUATED
+) -> Run:
+    """A run that evaluates as all are evaluated."""
+    common = [
         f"seed={seed}",
         f"output_dir={folder}",
-        f"evaluation.samples={EVALUATED}",
+        f"evaluation.samples={evaluated}",
         "evaluation.num_steps=20",
         "evaluation.guidance_scale=3",
-        *(["train.ema_decay=0"] if options.trl else []),  # the weights evaluated are the other's
     ]
-    return prepare_run(load_config(CONFIGS[options.task], overrides), resume=False)
+    return prepare_run(load_config(CONFIGS[task], [*overrides, *common]), resume=False)
+
+
+def _base_samples(run: Run) -> list[dict[str, Any]]:
+    return read_index(run.folder.samples / "000000")[: run.config.evaluation.samples]
 
 
 def their_trainer(run: Run, seed: int, learning_rate: float) -> Trainer:

@@ -13,8 +13,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.gradient_signal import cosine, jackknife, noise, product, signal, useful
 from benchmarks.overhead import Passes
 from benchmarks.report import provenance, spread, told
+from benchmarks.study import settings
+from benchmarks.time_to_reward import CONFIGS
+from ddpo.config.reading import load_config
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["train.samples_per_iteration=8", "policy.num_steps=2", "algorithm.group_size=4"]
@@ -92,6 +96,51 @@ def test_time_to_reward_runs(tmp_path: Path) -> None:
     assert [row["passes"] for row in run["curve"]] == [0, 24]  # 8 x (2 + 1 with a gradient)
     assert run["passes"] is None
     assert run["base_std"] == pytest.approx(0.17, abs=0.05)
+
+
+@pytest.mark.parametrize("task", [*CONFIGS])
+def test_every_setting_of_the_study_is_one(task: str) -> None:
+    named = list(settings(task, []))
+    assert len({(topic, name) for topic, name, _ in named}) == len(named) > 10
+    configs = [load_config(CONFIGS[task], overrides) for _, _, overrides in named]
+    assert len({repr(config) for config in configs}) == len(configs)  # no two are the same
+
+
+def test_the_study_runs(tmp_path: Path) -> None:
+    arguments = ["compressibility", "base_setting", "--budget=1", "--evaluations=1"]
+    result = result_of(tmp_path, "study", *arguments, "--evaluated=4", "--seeds", "3")
+    (run,) = result["runs"]
+    (row,) = run["curve"]
+    assert row["passes"] == 64 * (5 + 4)  # the last of five steps has no noise, and is not trained
+    assert run["seed"] == 3
+    assert row["reward/mean"] == pytest.approx(-1.8, abs=0.2)
+
+
+def test_the_signal_of_gradients_by_hand() -> None:
+    units = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    # products of different groups: 0 + 1 + 1, each twice, over six
+    assert product(units, units) == pytest.approx(4 / 6)
+    # the mean of |u|^2 is 4/3, of which 2/3 is noise; an update of eight groups has an eighth
+    assert noise(units) == pytest.approx(2 / 3 / 8)
+    assert signal(units) == pytest.approx(8.0)
+    assert useful(units, units) == pytest.approx(8.0)
+    # without the third group the signal is 0, without another 1 over .5/8; (n - 1)/n of the squares
+    assert jackknife(units) == pytest.approx((2 / 3 * ((32 / 3) ** 2 + 2 * (16 / 3) ** 2)) ** 0.5)
+    assert cosine(units, 2 * units) == pytest.approx(1.0)
+    assert cosine(units, torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])) is None
+    crossed = torch.tensor([[1.0, -1.0]] * 3)
+    assert useful(units, crossed) == 0.0
+
+
+def test_the_signal_runs(tmp_path: Path) -> None:
+    arguments = ["compressibility", "--chains", "3 steps", "--groups=2", "--threads=1"]
+    rows = result_of(tmp_path, "gradient_signal", *arguments)["rows"]
+    costs = {row["variant"]: row["cost"] for row in rows}
+    # 64 samples of three steps; two have noise, and are trained
+    assert costs["leave_one_out"] == 64 * 5
+    assert costs["first half"] == 64 * 4
+    same = [row for row in rows if row["variant"] in ("first half", "every other")]
+    assert same[0]["signal"] == same[1]["signal"]
 
 
 def test_the_gpu_program_runs_without_one(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ FOREGROUND_DISTANCE = 45.0  # a third of the least contrast between an object an
 SPECK_AREA = 30  # in pixels; the smallest thing, a small cross, covers 73
 LEAST_OVERLAP = 0.72  # with the best template; a thing below it has no known shape
 _GRID = 32  # side of the grid on which shapes are compared
+_CROSS = ndimage.generate_binary_structure(2, 1)  # pixels that touch by a side
 _REACH = 1.2  # half its width, in units of the square root of the thing's area
 
 
@@ -135,7 +136,7 @@ def _masks(pixels: np.ndarray, backdrop: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _components(mask: np.ndarray) -> Iterator[np.ndarray]:
-    labels, count = cast(tuple[np.ndarray, int], ndimage.label(mask))
+    labels, count = cast(tuple[np.ndarray, int], ndimage.label(mask, _CROSS))
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     for label in range(1, count + 1):
         if areas[label] >= SPECK_AREA:
@@ -143,7 +144,7 @@ def _components(mask: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:
-    return np.asarray(ndimage.binary_erosion(mask))
+    return np.asarray(ndimage.binary_erosion(mask, _CROSS))
 
 
 def _split_by_colour(pixels: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
@@ -168,7 +169,7 @@ def _read_thing(pixels: np.ndarray, backdrop: np.ndarray, mask: np.ndarray) -> T
     body = np.median(pixels[inside if inside.sum() >= 9 else mask], axis=0)
     contrast = body - backdrop
     alpha = (pixels - backdrop) @ contrast / max(float(contrast @ contrast), 1.0)
-    alpha = np.clip(alpha, 0, 1) * ndimage.binary_dilation(mask)
+    alpha = np.clip(alpha, 0, 1) * ndimage.binary_dilation(mask, _CROSS)
     (x, y), area = _moments(alpha)
     overlaps = _overlaps(_normalised(alpha))
     shape = max(overlaps, key=lambda name: overlaps[name])
