@@ -8,7 +8,6 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 
 from ddpo.algorithms import Algorithm
@@ -18,6 +17,7 @@ from ddpo.config.schema import Config
 from ddpo.config.writing import config_tree
 from ddpo.distributed import die_with_launcher, on_main, start_accelerator
 from ddpo.errors import UserError
+from ddpo.lr_schedules import build_schedule
 from ddpo.metrics import MetricsLog
 from ddpo.optimizers import build_optimizer
 from ddpo.parallelism import parallelism_of
@@ -28,8 +28,6 @@ from ddpo.scorer import Scorer
 from ddpo.sharding import trained_parameters
 from ddpo.state import TrainState
 from ddpo.trajectory import Policy
-
-LR_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
 
 @dataclass
@@ -128,12 +126,7 @@ def _train_state(config: Config, accelerator: Accelerator, policy: Policy) -> Tr
     """
     train = config.train
     optimizer = build_optimizer(train, list(trained_parameters(policy.network).values()))
-    schedule = get_scheduler(
-        LR_SCHEDULES[train.lr_schedule],
-        optimizer,
-        num_warmup_steps=train.warmup_updates,
-        num_training_steps=train.iterations * train.updates_per_iteration * train.sample_uses,
-    )
+    schedule = build_schedule(train, optimizer)
     parallelism = parallelism_of(accelerator, train.max_grad_norm)
     prepared = parallelism.prepare(policy, optimizer)
     algorithm = Algorithm(config.algorithm, policy.action_dimensions)

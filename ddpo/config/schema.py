@@ -349,7 +349,7 @@ class TrainConfig:
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Shape after the warm-up."""
     warmup_updates: Annotated[int, Field(ge=0)] = 0
-    """Updates of linear warm-up."""
+    """Updates of linear warm-up, the first at 1/(this + 1) of the rate."""
     optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
     """AdamW; the same with its state in 8 bits (needs bitsandbytes); or Adafactor, whose state is a
     row and a column for each matrix."""
