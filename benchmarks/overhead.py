@@ -14,7 +14,7 @@ import argparse
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +33,16 @@ from ddpo.stopping import StopRequest
 from ddpo.training import iterate
 from ddpo.trajectory import Trajectory
 
-CONFIGS = (
-    "configs/ddpo_shapes_compressibility.yaml",
-    "configs/ddpo_shapes_alignment.yaml",
+CASES = (
+    ("configs/ddpo_shapes_compressibility.yaml",),
+    ("configs/ddpo_shapes_alignment.yaml",),
+    (
+        "configs/ddpo_shapes_compressibility.yaml",
+        "policy.num_steps=20",
+        "policy.guidance_scale=3",
+    ),
 )
+"""Configurations, and what is changed of them; the last is a chain as long as is usual."""
 
 NEEDED = {
     "network": ("network",),
@@ -93,17 +99,19 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
     cases = []
-    for config in options.configs:
-        cases.append({"config": str(config), **measure(config, options)})
+    given = [(str(config), *options.overrides) for config in options.configs]
+    for config, *overrides in given or CASES:
+        found = measure(Path(config), overrides, options.iterations)
+        cases.append({"config": config, "overrides": overrides, **found})
         print(line(cases[-1]), flush=True)
         write_result(options.out, {"cases": cases})
 
 
-def measure(config: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure(config: Path, overrides: Sequence[str], iterations: int) -> dict[str, Any]:
     """Seconds of iterations and of their passes alone."""
     with tempfile.TemporaryDirectory() as folder:
-        overrides = [*options.overrides, f"output_dir={folder}", "evaluation.samples=0"]
-        run = prepare_run(load_config(config, overrides), resume=False)
+        own = [f"output_dir={folder}", "evaluation.samples=0"]
+        run = prepare_run(load_config(config, [*overrides, *own]), resume=False)
         family: Any = run.policy.family  # pyright: ignore[reportAttributeAccessIssue]
         network = Passes(run.policy.network)
         decoder = Passes(family.pipeline.vae, "decode")
@@ -119,7 +127,7 @@ def measure(config: Path, options: argparse.Namespace) -> dict[str, Any]:
             iterate(run, stop)  # encodes prompts, and warms up
             with network.watched(), decoder.watched(), _kept(pictures):
                 iterate(run, stop)
-            for _ in range(options.iterations):
+            for _ in range(iterations):
                 taken = timed(lambda: stages.append(_stages(run, stop)))
                 seconds.setdefault("iteration", []).append(taken)
                 for name, work in bare.items():
@@ -170,7 +178,8 @@ def _stages(run: Run, stop: StopRequest) -> dict[str, float]:
 def line(case: dict[str, Any]) -> str:
     """A case in Markdown."""
     ratios = (told(case[f"over_{name}"], 3) for name in NEEDED)
-    return f"| {Path(case['config']).stem} | {' | '.join(ratios)} |"
+    name = " ".join([Path(case["config"]).stem, *case["overrides"]])
+    return f"| {name} | {' | '.join(ratios)} |"
 
 
 def _detached(leaf: Any) -> Any:
@@ -179,7 +188,7 @@ def _detached(leaf: Any) -> Any:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("configs", nargs="*", type=Path, default=[Path(c) for c in CONFIGS])
+    parser.add_argument("configs", nargs="*", type=Path, help="all cases when omitted")
     parser.add_argument("--overrides", nargs="*", default=[], metavar="key=value")
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
