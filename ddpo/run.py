@@ -81,8 +81,10 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     accelerator = start_accelerator(config)
     plan = plan_batches(config, accelerator.num_processes)
     prompts = load_prompts(config.prompts)
-    heldout = load_prompts(config.evaluation.prompts or config.prompts)
-    scorer = Scorer(config, accelerator, prompts)
+    heldout = prompts
+    if config.evaluation.prompts is not None:
+        heldout = load_prompts(config.evaluation.prompts, "evaluation.prompts")
+    scorer = Scorer(config, accelerator, prompts, heldout)
     set_seed(config.seed)
     policy = build_policy(config, accelerator.device, accelerator.mixed_precision)
     state = _train_state(config, accelerator, policy)

@@ -11,23 +11,27 @@ from ddpo.background import Background
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet
+from ddpo.prompts.table import named
 from ddpo.scoring import Scoring
 from rewards import RewardError
 from rewards.combine import build
 from rewards.conditions import Conditions
+from rewards.scoring import RewardLike
 from rewards.specification import parse, refuse_overlap
 
 
 class Scorer:
     """The rewards and watch rewards of a run."""
 
-    def __init__(self, config: Config, accelerator: Accelerator, prompts: PromptSet):
+    def __init__(
+        self, config: Config, accelerator: Accelerator, prompts: PromptSet, heldout: PromptSet
+    ):
         """Make the rewards.
 
         Raises:
             UserError: a reward is unknown, or its options are wrong, or it is optimised and
-                watched alike, or the prompts lack a column it needs, or it compares the samples of
-                a prompt and there is one of each.
+                watched alike, or prompts that it will see lack a column it needs, or it compares
+                the samples of a prompt and there is one of each.
         """
         self.accelerator = accelerator
         scoring, combine = config.scoring, config.combine
@@ -42,10 +46,10 @@ class Scorer:
             self.rewards = build(rewards, combine.kind, combine.within, conditions)
         with _section("watch"):
             self.watch = build(watch, conditions=conditions)
-        for name in sorted((self.rewards.columns | self.watch.columns) - prompts.columns.keys()):
-            raise UserError(
-                f"prompts: a reward needs the column {name!r}, which the prompt set lacks"
-            )
+        made = (*self.rewards.rewards, *self.watch.rewards)
+        _refuse_missing_columns(made, prompts, "prompts")
+        if config.evaluation.prompts is not None and config.evaluation.samples:
+            _refuse_missing_columns(made, heldout, "evaluation.prompts")
         _refuse_groups_of_one(config, self.group_rewards)
         overlap = scoring.overlap
         if overlap is None:  # on the CPU, sampling needs the cores itself
@@ -75,6 +79,22 @@ def _section(name: str) -> Iterator[None]:
     except RewardError as error:
         lines = "; ".join(str(error).splitlines())
         raise UserError(f"{name}: {lines}") from error
+
+
+def _refuse_missing_columns(made: Sequence[RewardLike], prompts: PromptSet, key: str) -> None:
+    """Every reward is given the columns that it declares, in training and held-out samples."""
+    missing = [
+        f"reward {reward.name!r} needs the column {column!r}"
+        for reward in made
+        for column in reward.definition.columns
+        if column not in prompts.columns
+    ]
+    if missing:
+        there = f"have only {named(prompts.columns)}" if prompts.columns else "have no columns"
+        raise UserError(
+            f"{key}: {', '.join(missing)}, and the prompts {there}; name a file or dataset with "
+            f"{'it' if len(missing) == 1 else 'them'}: see docs/prompts.md"
+        )
 
 
 def _refuse_groups_of_one(config: Config, group_rewards: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rewards.definition import Definition
-from rewards.errors import RewardError, one_line
+from rewards.errors import RewardError
+from rewards.json_lines import parse_json, parse_lines
 from rewards.scoring import Reward
 
 INDEX = "index.json"
@@ -36,11 +37,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         RewardError: the file cannot be read, or a line is something else.
     """
-    lines = _text(path).split("\n")
-    rows = [_row(line, f"{path}: line {n}") for n, line in enumerate(lines, 1) if line.strip()]
-    if not rows or any(row.keys() != rows[0].keys() for row in rows):
-        raise RewardError(f"{path}: its lines, at least one, must all have the same keys")
-    return rows
+    rows = parse_lines(_text(path), str(path), EXAMPLE)
+    if not rows:
+        raise RewardError(f"{path} is empty: write a JSON object a line, such as {EXAMPLE}")
+    for number, row in rows.items():
+        _refuse_unlike(row, ("prompt",), f"{path}: line {number}")
+    return list(rows.values())
 
 
 def read_index(folder: Path) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
             f"{folder} has no {INDEX}, as a run's samples/<iteration>/ has: name such a folder, or "
             f"the pictures themselves, such as {folder}/*.png"
         )
-    index = _json(_text(path), str(path))
+    index = parse_json(_text(path), str(path))
     samples = index.get("samples") if isinstance(index, dict) else None
     if not isinstance(samples, list):
         raise RewardError(f'{path} has no list of "samples": name a folder that a run has saved')
@@ -119,12 +121,6 @@ def _find(path: Path, prompt: str) -> Iterator[Found]:
         yield Found(str(path), path, prompt, {})
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
-    row = _json(line, where)
-    _refuse_unlike(row, ("prompt",), where)
-    return row
-
-
 def _refuse_unlike(row: Any, keys: Sequence[str], where: str) -> None:
     """Refuse what is not an object with a text under each of the keys."""
     if not isinstance(row, dict):
@@ -158,18 +154,6 @@ def _refuse_unfit(one: Found, needed: Definition) -> None:
 
 
 _ARTICLE = {"text": "a text", "image": "a picture"}
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if "\n" in text.strip() else ""
-        raise RewardError(
-            f"{where} is not JSON ({line}column {error.colno}: {error.msg})"
-        ) from error
-    except (ValueError, RecursionError) as error:  # numbers too long, or nested too deep
-        raise RewardError(f"{where} is not JSON that can be read: {one_line(error)}") from error
 
 
 def _text(path: Path) -> str:

@@ -53,7 +53,9 @@ algorithm.min_count algorithm.mixing algorithm.old_decay algorithm.old_decay_gro
 algorithm.step_weights algorithm.temperature
 checkpoint checkpoint.every checkpoint.keep
 evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
-evaluation.prompts evaluation.prompts.file evaluation.prompts.set
+evaluation.prompts evaluation.prompts.column evaluation.prompts.config
+evaluation.prompts.dataset evaluation.prompts.file evaluation.prompts.limit evaluation.prompts.set
+evaluation.prompts.split evaluation.prompts.template
 evaluation.samples
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
@@ -64,7 +66,8 @@ policy.max_sequence_length policy.shared_noise
 policy.offload policy.tiny_vae policy.tiny_vae.audit_every policy.tiny_vae.model policy.vae_tiling
 policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
 policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
-prompts prompts.file prompts.set
+prompts prompts.column prompts.config prompts.dataset prompts.file prompts.limit prompts.set
+prompts.split prompts.template
 combine combine.kind combine.within
 scoring scoring.timeout scoring.workers scoring.overlap scoring.cache scoring.cache_limit
 reward_failures reward_failures.action reward_failures.limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.schema import Config, DdpoConfig, DdpoSfConfig, GrpoConfig
+from ddpo.config.schema import Config, DdpoConfig, DdpoSfConfig, GrpoConfig, PromptsConfig
 
 
 def contradictions(config: Config) -> list[str]:
@@ -14,8 +14,8 @@ def contradictions(config: Config) -> list[str]:
         ("prompts", config.prompts),
         ("evaluation.prompts", config.evaluation.prompts),
     ):
-        if prompts is not None and (prompts.set is None) == (prompts.file is None):
-            problems.append(f"{path}: give exactly one of set and file")
+        if prompts is not None:
+            problems += _of_prompts(path, prompts)
     algorithm = config.algorithm
     if algorithm.advantages in ("group", "leave_one_out") and algorithm.group_size < 2:
         problems.append(
@@ -75,4 +75,20 @@ def contradictions(config: Config) -> list[str]:
         )
     if config.name in ("", "..") or Path(config.name).name != config.name:
         problems.append(f"name: {config.name!r} is not a folder name")
+    return problems
+
+
+def _of_prompts(path: str, prompts: PromptsConfig) -> list[str]:
+    """The same for a section that says where prompts come from."""
+    problems = []
+    if [prompts.set, prompts.file, prompts.dataset].count(None) != 2:
+        problems.append(f"{path}: give exactly one of set, file and dataset")
+    if prompts.template is not None and prompts.column is not None:
+        problems.append(f"{path}.column: give template or column, not both")
+    if prompts.dataset is None:
+        problems += [
+            f"{path}.{key}: {value!r} is of a dataset, and there is none; leave the key out"
+            for key, value in (("split", prompts.split), ("config", prompts.config))
+            if value is not None
+        ]
     return problems

@@ -130,12 +130,24 @@ class LoraConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class PromptsConfig:
-    """Where prompts come from: exactly one of `set` and `file`."""
+    """Where prompts come from: exactly one of `set`, `file` and `dataset`; see docs/prompts.md."""
 
     set: str | None = None
     """A named set, such as `animals` or `shapes`."""
     file: Path | None = None
-    """A text file with one prompt a line."""
+    """A file: .txt with one prompt a line, or .jsonl, .csv, .tsv or .parquet with columns."""
+    dataset: str | None = None
+    """A folder that `save_to_disk` of `datasets` wrote, or a hub id."""
+    split: str | None = None
+    """Of the dataset; `train` when omitted."""
+    config: str | None = None
+    """Of a dataset on the hub that has several, such as 3.0.0 of cnn_dailymail."""
+    template: str | None = None
+    """A prompt with names of columns in braces: `Write a caption for: {text}`."""
+    column: str | None = None
+    """The column that is the prompt, where there is no template; `prompt` when omitted."""
+    limit: PositiveInt | None = None
+    """Take the first so many rows; all when omitted."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -153,7 +153,8 @@ class Rehearsal:
         prompts = load_prompts(config.prompts)
         known = min(len(prompts), config.train.iterations * self.plan.prompts)
         if config.evaluation.prompts is not None:
-            known += min(len(load_prompts(config.evaluation.prompts)), config.evaluation.samples)
+            heldout = load_prompts(config.evaluation.prompts, "evaluation.prompts")
+            known += min(len(heldout), config.evaluation.samples)
         self.prompt = prompts.texts[0]
         known = min(known, KEPT_PROMPTS)
         encoded = Conditioner(family).both_branches([self.prompt], 1)

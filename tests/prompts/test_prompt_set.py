@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpo import prompts
+from ddpo.prompts import named_sets
 from ddpo.config.schema import PromptsConfig
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet, load_prompts, set_names
@@ -83,7 +83,7 @@ def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)],
         env={**os.environ, **plain},
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
@@ -120,7 +120,7 @@ def test_an_unknown_set_names_the_known(name: str) -> None:
 
 @pytest.fixture
 def _few_captions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompts, "SHAPES_CAPTIONS", 12)
+    monkeypatch.setattr(named_sets, "SHAPES_CAPTIONS", 12)
 
 
 @pytest.mark.usefixtures("_few_captions")
