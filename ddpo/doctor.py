@@ -25,6 +25,7 @@ BACKENDS = {
     "sageattention": "pip install sageattention",
 }
 SERVING = dict.fromkeys(("fastapi", "uvicorn"), "pip install ddpo[serve]")
+DATA = dict.fromkeys(("datasets", "pyarrow"), "pip install ddpo[data]")
 TRACKERS = {"tensorboard": "pip install ddpo[tensorboard]", "wandb": "pip install ddpo[wandb]"}
 
 
@@ -36,6 +37,7 @@ def report() -> str:
         "attention back ends": _attention,
         "trackers": lambda: [_optional(name, remedy) for name, remedy in TRACKERS.items()],
         "serving rewards": lambda: [_optional(name, remedy) for name, remedy in SERVING.items()],
+        "prompts with columns": lambda: [_optional(name, remedy) for name, remedy in DATA.items()],
         "models": _models,
         "rewards": _rewards,
     }

@@ -63,7 +63,9 @@ def _filled(template: Template, table: Table, row: int) -> str:
         if name is not None:
             value = table.columns[name][row]
             if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise table.problem(row, f"{name!r} is {_kind(value)}, and a template takes text")
+                raise table.problem(
+                    row, f"{name!r} is {_kind(value)}, and a template takes text and numbers"
+                )
             parts.append(str(value))
     return _not_empty("".join(parts), table, row)
 
@@ -83,10 +85,10 @@ def _not_empty(prompt: str, table: Table, row: int) -> str:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, in words of the formats."""
+    """A value as a message shows it."""
     if value is None:
         return "missing (null)"
-    return f"{value!r:.40} (a {type(value).__name__})"
+    return f"{value!r:.60}"
 
 
 def _short(text: str) -> str:

@@ -43,7 +43,7 @@ def load_prompts(config: PromptsConfig, key: str = "prompts") -> PromptSet:
     if config.dataset is not None:
         return compose(read_dataset(config, key), config, key)
     file = config.file
-    if file is not None and (read := _reader(file, key)):
+    if file is not None and (read := _reader(file, f"{key}.file")):
         return compose(read(file, f"{key}.file"), config, key)
     _refuse_columns(config, key)
     if file is not None:

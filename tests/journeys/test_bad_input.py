@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -118,6 +119,38 @@ def test_a_held_out_sample_that_has_no_other_to_be_compared_with(refused: Refuse
 def test_an_empty_prompt_file(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "none.txt").write_text("\n# a comment\n")
     assert "none.txt holds no prompt; write one a line" in refused("prompts={file: none.txt}")
+
+
+def test_columns_that_rewards_need_and_prompts_lack(refused: Refused, tmp_path: Path) -> None:
+    """In training and in held-out prompts, and before the model is looked for."""
+    with_column = {"prompt": "a", "size": 1, "reference": {"caption": "a", "channel": 0}}
+    (tmp_path / "with.jsonl").write_text(json.dumps(with_column))
+    (tmp_path / "without.csv").write_text("prompt,size,refs\na,1,b\n")
+    rewards = ("rewards={x: {reward: 'tests.journeys.labelled:channel'}}", "policy.model=/no/model")
+    needs = "reward 'x' needs the column 'reference', and the prompts have"
+    assert f"ddpo: prompts: {needs} no columns; name a file" in refused(*rewards)
+    message = refused(*rewards, "prompts={file: without.csv}")
+    assert f"ddpo: prompts: {needs} only 'size', 'refs'; name a file" in message
+    files = ("prompts={file: with.jsonl}", "evaluation.prompts={file: without.csv}")
+    assert f"ddpo: evaluation.prompts: {needs} only 'size'" in refused(*rewards, *files)
+    assert "policy.model: " in refused(*rewards, *files, "evaluation.samples=0")
+    assert "policy.model: " in refused(*rewards, files[0])
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("prompts.template='{x}'", "prompts.txt is prompts without columns; leave the key out"),
+        ("prompts={file: x.json}", "prompts.file: x.json: a file '.json' is of no known kind"),
+        ("prompts={file: x.jsonl}", "prompts.file: x.jsonl cannot be read: No such file"),
+        ("prompts={dataset: /nowhere/data}", "prompts.dataset: "),
+        ("evaluation.prompts={file: x.csv}", "evaluation.prompts.file: x.csv cannot be read: No"),
+    ],
+)
+def test_one_line_for_prompts_that_cannot_be_had(
+    override: str, reason: str, refused: Refused
+) -> None:
+    assert reason in refused(override)
 
 
 def test_a_model_whose_tokenizer_is_damaged(

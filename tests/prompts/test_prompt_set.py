@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ddpo.prompts import named_sets
 from ddpo.config.schema import PromptsConfig
 from ddpo.errors import UserError
-from ddpo.prompts import PromptSet, load_prompts, set_names
+from ddpo.prompts import PromptSet, load_prompts, named_sets, set_names
 from ddpo.worlds.shapes import parse
 
 

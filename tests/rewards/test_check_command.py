@@ -61,7 +61,10 @@ def test_a_file_gives_the_command_its_columns(tmp_path):
         ("nonsense", "Expecting value"),
         ('{"text": "a"}', 'line 1 has no "prompt"'),
         ("", "is empty: write a JSON object a line"),
-        ('{"prompt": "a"}\n{"prompt": "b", "text": "c"}', "line 2 has the keys .* must all have the same"),
+        (
+            '{"prompt": "a"}\n{"prompt": "b", "text": "c"}',
+            "line 2 has the keys .* must all have the same",
+        ),
     ],
 )
 def test_a_bad_file_is_named(content, complaint, tmp_path):
