@@ -16,8 +16,10 @@ from ddpo.errors import UserError
 from ddpo.policies import build_policy
 from ddpo.prompts import load_prompts
 from ddpo.randomness import RowGenerator
+from ddpo.reward_columns import refuse_lacking
 from ddpo.trajectory import Trajectory
 from rewards import RewardError
+from rewards.specification import parse
 
 
 def base_samples(
@@ -45,6 +47,8 @@ def base_samples(
 def _samples(config: Config, count: int) -> tuple[Any, list[str], dict[str, list[Any]]]:
     plan = plan_batches(config, processes=1)
     prompts = load_prompts(config.prompts)
+    measured = (*parse(config.rewards), *parse(config.watch))
+    refuse_lacking([(e.role.label, e.definition) for e in measured], prompts, "prompts")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     policy = build_policy(config, device, config.train.mixed_precision or "no")
     parts = []

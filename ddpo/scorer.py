@@ -11,12 +11,11 @@ from ddpo.background import Background
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet
-from ddpo.prompts.table import named
+from ddpo.reward_columns import refuse_missing_columns
 from ddpo.scoring import Scoring
 from rewards import RewardError
 from rewards.combine import build
 from rewards.conditions import Conditions
-from rewards.scoring import RewardLike
 from rewards.specification import parse, refuse_overlap
 
 
@@ -42,14 +41,15 @@ class Scorer:
         with _section("watch"):
             watch = parse(config.watch)
             refuse_overlap(rewards, watch)
+        columns = [(entry.role.label, entry.definition) for entry in (*rewards, *watch)]
+        refuse_missing_columns(config, columns, prompts, heldout)  # before their models are loaded
         with _section("rewards"):
             self.rewards = build(rewards, combine.kind, combine.within, conditions)
         with _section("watch"):
             self.watch = build(watch, conditions=conditions)
-        made = (*self.rewards.rewards, *self.watch.rewards)
-        _refuse_missing_columns(made, prompts, "prompts")
-        if config.evaluation.prompts is not None and config.evaluation.samples:
-            _refuse_missing_columns(made, heldout, "evaluation.prompts")
+        made = (*self.rewards.rewards, *self.watch.rewards)  # `remote` declares what it stands for
+        columns = [(reward.name, reward.definition) for reward in made]
+        refuse_missing_columns(config, columns, prompts, heldout)
         _refuse_groups_of_one(config, self.group_rewards)
         overlap = scoring.overlap
         if overlap is None:  # on the CPU, sampling needs the cores itself
@@ -79,22 +79,6 @@ def _section(name: str) -> Iterator[None]:
     except RewardError as error:
         lines = "; ".join(str(error).splitlines())
         raise UserError(f"{name}: {lines}") from error
-
-
-def _refuse_missing_columns(made: Sequence[RewardLike], prompts: PromptSet, key: str) -> None:
-    """Every reward is given the columns that it declares, in training and held-out samples."""
-    missing = [
-        f"reward {reward.name!r} needs the column {column!r}"
-        for reward in made
-        for column in reward.definition.columns
-        if column not in prompts.columns
-    ]
-    if missing:
-        there = f"have only {named(prompts.columns)}" if prompts.columns else "have no columns"
-        raise UserError(
-            f"{key}: {', '.join(missing)}, and the prompts {there}; name a file or dataset with "
-            f"{'it' if len(missing) == 1 else 'them'}: see docs/prompts.md"
-        )
 
 
 def _refuse_groups_of_one(config: Config, group_rewards: Sequence[str]) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 from rewards import reward
 
 
-@reward("channel", modality="image", columns=("reference",))
-def channel(images: Tensor, prompts: list[str], reference: list[dict[str, Any]]) -> Tensor:
+@reward("tint", modality="image", columns=("reference",))
+def tint(images: Tensor, prompts: list[str], reference: list[dict[str, Any]]) -> Tensor:
     """Mean of the channel that the reference names."""
     for prompt, of in zip(prompts, reference, strict=True):
         if of["caption"] not in prompt:
@@ -23,7 +23,7 @@ def channel(images: Tensor, prompts: list[str], reference: list[dict[str, Any]])
 @reward("lead", modality="image", columns=("reference",), group=True)
 def lead(images: Tensor, prompts: list[str], reference: list[dict[str, Any]]) -> Tensor:
     """The same above its mean over the samples of the prompt."""
-    values = channel(images, prompts, reference)
+    values = tint(images, prompts, reference)
     for prompt in set(prompts):
         rows = torch.tensor([other == prompt for other in prompts])
         values[rows] -= values[rows].mean()

@@ -126,7 +126,7 @@ def test_columns_that_rewards_need_and_prompts_lack(refused: Refused, tmp_path: 
     with_column = {"prompt": "a", "size": 1, "reference": {"caption": "a", "channel": 0}}
     (tmp_path / "with.jsonl").write_text(json.dumps(with_column))
     (tmp_path / "without.csv").write_text("prompt,size,refs\na,1,b\n")
-    rewards = ("rewards={x: {reward: 'tests.journeys.labelled:channel'}}", "policy.model=/no/model")
+    rewards = ("rewards={x: {reward: 'tests.journeys.labelled:tint'}}", "policy.model=/no/model")
     needs = "reward 'x' needs the column 'reference', and the prompts have"
     assert f"ddpo: prompts: {needs} no columns; name a file" in refused(*rewards)
     message = refused(*rewards, "prompts={file: without.csv}")

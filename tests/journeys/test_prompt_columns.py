@@ -5,6 +5,7 @@ process and two, and after a kill.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rewards.__main__ import main
 from tests.journeys.journey import Journey, differences, metrics
 from tests.journeys.moments import at, killed
 
@@ -21,7 +23,7 @@ name: run
 policy: {kind: diffusion, model: shapes, num_steps: 3, guidance_scale: 1.0}
 lora: {rank: 2}
 prompts: {file: captions.jsonl, template: "{text} on a gray background"}
-rewards: {"tests.journeys.labelled:channel": 1.0}
+rewards: {"tests.journeys.labelled:tint": 1.0}
 watch: ["tests.journeys.labelled:lead"]
 algorithm: {kind: ddpo, advantages: leave_one_out, group_size: 2}
 train: {iterations: 2, samples_per_iteration: 8, sample_batch_size: 3, learning_rate: 1e-3}
@@ -73,9 +75,7 @@ def test_held_out_samples_are_scored_by_their_own_column(
     assert [sample["prompt"] for sample in samples] == HELDOUT * 2
     for sample, channel in zip(samples, (1, 2, 1, 2), strict=True):
         pixels = np.asarray(Image.open(folder / sample["file"]).convert("RGB")) / 255
-        assert sample["rewards"]["channel"] == pytest.approx(
-            pixels[..., channel].mean(), abs=1 / 255
-        )
+        assert sample["rewards"]["tint"] == pytest.approx(pixels[..., channel].mean(), abs=1 / 255)
     means = [float(np.mean([s["total"] for s in samples[first::2]])) for first in (0, 1)]
     for number, sample in enumerate(samples):
         lead = sample["total"] - means[number % 2]
@@ -114,3 +114,21 @@ def test_other_prompts_are_another_run(finished: Callable[[int], Journey], tmp_p
     with journey.start(resume=True) as started:
         assert started.wait() == [2]
         assert "in evaluation.prompts.limit, prompts.limit; resume with" in started.output
+
+
+def test_rewards_with_columns_are_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = begun(tmp_path).config
+    monkeypatch.chdir(tmp_path)
+    calibrate = ["calibrate", str(config), "--samples", "4"]
+    assert main(calibrate) == 0
+    out = capsys.readouterr().out
+    assert "4 samples of the base model, of 2 different prompts" in out
+    mean = re.search(r"^tint +([0-9.]+)", out, re.MULTILINE)
+    assert mean
+    assert 0 < float(mean[1]) < 1
+    assert main([*calibrate, "prompts={set: animals}", "policy.model=/no/model"]) == 2
+    said = capsys.readouterr().err
+    assert "prompts: reward 'tint' needs the column 'reference', reward 'lead' needs" in said
+    assert "and the prompts have no columns; name a file or dataset with them" in said
