@@ -67,7 +67,7 @@ def _filled(template: Template, table: Table, row: int) -> str:
                     row, f"{name!r} is {_kind(value)}, and a template takes text and numbers"
                 )
             parts.append(str(value))
-    return _not_empty("".join(parts), table, row)
+    return _usable("".join(parts), table, row)
 
 
 def _prompt(table: Table, row: int, column: str) -> str:
@@ -75,12 +75,15 @@ def _prompt(table: Table, row: int, column: str) -> str:
     value = table.columns[column][row]
     if not isinstance(value, str):
         raise table.problem(row, f"the prompt {column!r} is {_kind(value)}, and must be a text")
-    return _not_empty(value, table, row)
+    return _usable(value, table, row)
 
 
-def _not_empty(prompt: str, table: Table, row: int) -> str:
+def _usable(prompt: str, table: Table, row: int) -> str:
+    """The prompt, unless there is none that a tokenizer could read."""
     if not prompt.strip():
         raise table.problem(row, "the prompt is empty; write one, or take the row out")
+    if any("\ud800" <= letter <= "\udfff" for letter in prompt):  # JSON lets halves of pairs pass
+        raise table.problem(row, "the prompt holds half of a surrogate pair; take it out")
     return prompt
 
 

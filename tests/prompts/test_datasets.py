@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,28 @@ def test_a_dataset_that_cannot_be_used(saved: dict[str, Path], tmp_path: Path) -
     assert "empty cannot be read as what datasets' save_to_disk writes: " in message
     message = refused(dataset="nobody/nothing-here")
     assert message.startswith("prompts.dataset: nobody/nothing-here is no folder, and could not")
+
+
+@pytest.mark.parametrize(("split", "asked"), [(None, "train"), ("test", "test")])
+def test_a_dataset_on_the_hub_is_asked_for_by_its_parts(
+    split: str | None, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test has the hub: a library that has it is told what to load."""
+    datasets = pytest.importorskip("datasets")
+    signature = inspect.signature(datasets.load_dataset)
+
+    def load_dataset(*arguments: Any, **options: Any) -> Any:
+        given = signature.bind(*arguments, **options).arguments
+        assert given == {"path": "owner/data", "name": "3.0.0", "split": asked}
+        return datasets.Dataset.from_list(ROWS)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    section = {"dataset": "owner/data", "config": "3.0.0", "split": split, "template": "A {text}"}
+    prompts = load_prompts(PromptsConfig(**section, limit=2))
+    assert prompts.texts == ["A a cat", "A a dog"]
+    assert prompts.columns == {
+        name: values[:2] for name, values in {"text": ["a cat", "a dog"], **COLUMNS}.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,10 @@ def test_marks_line_ends_and_blank_lines_are_no_part_of_it(tmp_path: Path) -> No
         ('{"prompt": "a"}\n{"prompt": null}', "line 2: the prompt 'prompt' is missing (null)"),
         ('\n{"prompt": 3}', "line 2: the prompt 'prompt' is 3, and must be a text"),
         ('{"prompt": "a"}\n\n{"prompt": " "}', "x.jsonl: line 3: the prompt is empty; write one"),
+        (
+            '{"prompt": "a \\ud83d"}',
+            "line 1: the prompt holds half of a surrogate pair; take it out",
+        ),
         ('{"prompt": "a"}\n{"prompt": "é"}'.encode("latin-1"), "it is not UTF-8 text (line 2)"),
         ('{"prompt": "a"}'.encode("utf-16"), "it is not UTF-8 text (line 1); save it as UTF-8"),
     ],
