@@ -40,6 +40,7 @@ def report() -> str:
         "prompts with columns": lambda: [_optional(name, remedy) for name, remedy in DATA.items()],
         "models": _models,
         "rewards": _rewards,
+        "sandbox": _sandbox,
     }
     lines = []
     for title, section in sections.items():
@@ -118,3 +119,20 @@ def _rewards() -> list[str]:
         except rewards.RewardError as error:
             lines.append(f"{name}: broken: {error}")
     return [*lines, *listing.ignored()]
+
+
+def _sandbox() -> list[str]:
+    """The level at which programs that a model writes can be run here."""
+    from rewards.code.sandbox import probe
+    from rewards.code.worker import SandboxError
+
+    try:
+        reached = probe()
+    except SandboxError as error:
+        return [f"programs cannot be run: {error}"]
+    meaning = {
+        "full": "programs are run",
+        "filtered": "code_tests runs programs only where it is asked to, with level: filtered",
+        "none": "no program is run",
+    }
+    return [f"level {reached}: {meaning[reached.level]}; see docs/code-rewards.md"]

@@ -31,6 +31,8 @@ BUILT_IN = {
     "chrf": "rewards.text.chrf:chrf",
     "classifier": "rewards.text.classifier:Classifier",
     "clip_alignment": "rewards.image.clip:ClipAlignment",
+    "code_compiles": "rewards.code.compile:code_compiles",
+    "code_tests": "rewards.code.unit_tests:CodeTests",
     "diversity": "rewards.image.diversity:Diversity",
     "exact_match": "rewards.text.exact_match:exact_match",
     "hps": "rewards.image.hps:Hps",

@@ -99,7 +99,14 @@ def test_doctor_reports_versions_devices_and_what_is_missing(
 ) -> None:
     assert main(["doctor"]) == 0
     report = capsys.readouterr().out
-    for expected in ("torch ", "cpu: ", "native: ", "shapes (embedded): complete", "jpeg_compress"):
+    for expected in (
+        "torch ",
+        "cpu: ",
+        "native: ",
+        "shapes (embedded): complete",
+        "jpeg_compress",
+        "sandbox:",
+    ):
         assert expected in report
 
 

@@ -19,6 +19,7 @@ from tests.support.preference_models import (
     tiny_pickscore,
 )
 from tests.support.reward_server import free_port, running, serving
+from tests.support.sandboxes import sandbox_or_skip
 
 # Options that make each built-in reward without a network; a name is that of a fixture below.
 OPTIONS = {
@@ -27,6 +28,8 @@ OPTIONS = {
     "chrf": {},
     "classifier": "tiny_classifier",
     "clip_alignment": "tiny_alignment",
+    "code_compiles": {},
+    "code_tests": "programs",
     "diversity": "tiny_alignment",
     "exact_match": {},
     "hps": "tiny_hps_model",
@@ -42,6 +45,20 @@ OPTIONS = {
     "text_compressibility": {},
     "vlm_judge": "judge",
 }
+
+# What cannot be made up for some of them.
+GIVEN = {
+    "code_tests": {
+        "samples": ["def f(x): return x + 1", "def f(x): return 2", "def f(x): return 1 / 0", "f("],
+        "columns": {"tests": [["assert f(1) == 2", "assert f(2) == 3"]] * 4},
+    }
+}
+
+
+@pytest.fixture
+def programs():
+    sandbox_or_skip(workers=1).close()
+    return {"workers": 1}
 
 
 @pytest.fixture
@@ -123,5 +140,7 @@ def test_no_built_in_reward_is_left_out():
 def test_every_built_in_reward_keeps_the_contract(name, request):
     options = OPTIONS[name]
     check_reward(
-        name, options=request.getfixturevalue(options) if isinstance(options, str) else options
+        name,
+        options=request.getfixturevalue(options) if isinstance(options, str) else options,
+        **GIVEN.get(name, {}),
     )

@@ -1,0 +1,1 @@
+"""Rewards of programs: whether they parse, and whether they pass tests in a sandbox."""
