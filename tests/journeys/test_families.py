@@ -47,7 +47,8 @@ def test_a_run_from_the_command_line(
     journey.finish()
     rows = [json.loads(line) for line in (journey.run / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows] == [0, 1, 2]
-    assert all(row["policy/ratio_residual"] <= 1e-6 for row in rows[1:])
+    # a few units in the last place of the log-probs: 1.2e-6 was seen where there is no AVX-512
+    assert all(row["policy/ratio_residual"] <= 2e-6 for row in rows[1:])
     assert all(row["policy/grad_norm"] > 0 for row in rows[1:])
     assert (journey.run / "final" / "pytorch_lora_weights.safetensors").exists()
     assert (journey.run / "gallery" / "index.html").exists()
