@@ -11,7 +11,6 @@ not counted. Runs that FILE holds already are not made again.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import warnings
@@ -23,7 +22,7 @@ import torch
 import yaml
 
 from benchmarks.report import write_result
-from benchmarks.time_to_reward import CONFIGS, base_evaluation, prepared
+from benchmarks.time_to_reward import CONFIGS, base_evaluation, kept, prepared
 from ddpo.evaluation import evaluate
 from ddpo.metrics import Row
 from ddpo.stopping import StopRequest
@@ -37,14 +36,15 @@ def main() -> None:
     options = _options()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
-    runs = json.loads(options.out.read_text())["runs"] if options.out.is_file() else []
+    same = {name: getattr(options, name) for name in ("task", "budget", "evaluations", "evaluated")}
+    runs = kept(options.out, same)
     made = {(run["topic"], run["name"], run["seed"]) for run in runs}
     for topic, name, overrides in settings(options.task, options.topics):
         for seed in options.seeds:
             if (topic, name, seed) not in made:
                 found = follow(options, overrides, seed)
                 runs.append({"topic": topic, "name": name, "seed": seed, **found})
-                write_result(options.out, {"task": options.task, "runs": runs})
+                write_result(options.out, {**same, "runs": runs})
         mine = [run for run in runs if (run["topic"], run["name"]) == (topic, name)]
         print(line(topic, name, mine), flush=True)
 

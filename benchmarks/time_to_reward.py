@@ -95,7 +95,7 @@ def kept(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
     if path is None or not path.is_file():
         return []
     result = json.loads(path.read_text())
-    if any(result[key] != value for key, value in settings.items()):
+    if any(result.get(key) != value for key, value in settings.items()):
         raise SystemExit(f"{path} holds runs of other settings than {settings}")
     return result["runs"]
 
