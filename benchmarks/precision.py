@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.report import write_result
 from ddpo.diffusion.building import build_diffusion_policy
 from ddpo.diffusion.policy import DiffusionPolicy
-from ddpo.policies import AUTOCAST_DTYPES
+from ddpo.dtypes import AUTOCAST_DTYPES
 from ddpo.randomness import RowGenerator
 from ddpo.trajectory import Trajectory
 from tests.support.pipelines import PIPELINES

@@ -5,7 +5,7 @@ iterations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,18 +13,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ddpo import advantages, objectives
-from ddpo.config.schema import (
+from ddpo.config.algorithms import (
     AlgorithmConfig,
     AwmConfig,
     DdpoConfig,
     GroupConfig,
     GrpoConfig,
     NftConfig,
+    PpoConfig,
     RwrConfig,
 )
+from ddpo.credit import Chains, Credit, critics_credit, kl_rewards, mean_kl
 from ddpo.trajectory import Evaluation
 
 DEFAULT_CLIP_RANGE = 1e-4
+"""Where a log-prob is a mean over dimensions."""
+
+DEFAULT_CLIP_RANGE_OF_TOKENS = 0.2
+"""Where it is of one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class ActionLosses:
 
 class Algorithm:
     """DDPO-IS, DDPO-SF, GRPO, reward-weighted regression, AWM or DiffusionNFT over one of four
-    baselines.
+    baselines, or PPO over a critic's.
     """
 
     def __init__(self, config: AlgorithmConfig, action_dimensions: int):
@@ -52,9 +58,11 @@ class Algorithm:
         self.kl_coef = config.kl_coef
         self.clip_range: float | None = None
         self._guard = isinstance(config, GrpoConfig) and config.guard
-        if isinstance(config, DdpoConfig | GrpoConfig):
+        if isinstance(config, DdpoConfig | GrpoConfig | PpoConfig):
             nats = config.clip_nats and config.clip_nats / action_dimensions
-            self.clip_range = nats or config.clip_range or DEFAULT_CLIP_RANGE
+            of_tokens = action_dimensions == 1
+            usual = DEFAULT_CLIP_RANGE_OF_TOKENS if of_tokens else DEFAULT_CLIP_RANGE
+            self.clip_range = nats or config.clip_range or usual
         elif isinstance(config, AwmConfig):
             self.clip_range = config.clip_range
         self._config = config
@@ -62,8 +70,55 @@ class Algorithm:
 
     @property
     def needs_reference(self) -> bool:
-        """Whether actions are to be compared with the reference policy."""
-        return self._config.kl_coef > 0
+        """Whether actions are to be compared with the reference policy when they are trained."""
+        return self._config.kl_coef > 0 and self._config.kl_in == "loss"
+
+    @property
+    def stop_kl(self) -> float | None:
+        """How far from the policy that sampled an iteration's updates may go on."""
+        return self._config.stop_kl
+
+    def credit(
+        self,
+        prompts: Sequence[str],
+        rewards: Float[Tensor, " b"],
+        keep: Float[Tensor, " b"],
+        chains: Chains | None = None,
+    ) -> tuple[Credit, Float[Tensor, " b"]]:
+        """What each action of an iteration is trained on, and the mask `[b]` of the samples that
+        are worth an update.
+
+        Args:
+            prompts: of all processes' samples, in order.
+            rewards: of these.
+            keep: 1 where a sample could be scored.
+            chains: what else credit is made of; None where rewards are all.
+        """
+        config = self._config
+        if chains is None:
+            advantages = self.advantages(prompts, rewards, keep)[:, None]
+            return Credit(advantages), self.counted(rewards, keep)
+        if chains.penalty is not None:
+            rewards = rewards - chains.penalty
+        if isinstance(config, PpoConfig):
+            credit = critics_credit(
+                rewards,
+                keep,
+                chains,
+                kl_coef=self.kl_coef,
+                gamma=config.gamma,
+                lam=config.lam,
+                whitened=config.whiten,
+            )
+            clipped = credit.advantages.clamp(-config.advantage_clip, config.advantage_clip)
+            credit, counted = replace(credit, advantages=clipped), keep
+        else:
+            rewards = rewards + kl_rewards(chains, self.kl_coef).sum(1)
+            credit = Credit(self.advantages(prompts, rewards, keep)[:, None])
+            counted = self.counted(rewards, keep)
+        if (kl := mean_kl(chains, keep)) is not None:
+            credit = replace(credit, statistics={**credit.statistics, "policy/kl": kl})
+        return credit, counted
 
     def advantages(
         self, prompts: Sequence[str], rewards: Float[Tensor, " b"], mask: Float[Tensor, " b"]
@@ -100,10 +155,22 @@ class Algorithm:
         self,
         evaluation: Evaluation,
         old_log_probs: Float[Tensor, "b a"],
-        advantage: Float[Tensor, "b 1"],
+        advantage: objectives.Advantages,
         mask: Float[Tensor, "b a"],
+        *,
+        old_values: Float[Tensor, "b a"] | None = None,
+        returns: Float[Tensor, "b a"] | None = None,
     ) -> ActionLosses:
-        """The objective of some actions, and what is worth measuring about them."""
+        """The objective of some actions, and what is worth measuring about them.
+
+        Args:
+            evaluation: of these actions, under the policy as it is.
+            old_log_probs: under the policy that sampled.
+            advantage: of each sample, or of each action.
+            mask: 1 where an action counts.
+            old_values: of the critic, when sampling, where there is one.
+            returns: what it should have said.
+        """
         log_probs = evaluation.log_probs
         approx_kl = objectives.kl_k2(log_probs.detach(), old_log_probs) * mask
         statistics = {"policy/approx_kl": approx_kl}
@@ -121,6 +188,18 @@ class Algorithm:
             statistics["policy/clip_fraction"] = clipped
         if self._config.step_weights == "std":
             loss = loss * _step_scale(evaluation)
+        critic = self._config.critic
+        if critic is not None and evaluation.values is not None:
+            assert old_values is not None
+            assert returns is not None
+            value_loss = objectives.value_loss(
+                evaluation.values, old_values, returns, mask, clip_range=critic.clip_range
+            )
+            loss = loss + critic.coef * value_loss
+            statistics["policy/value_loss"] = value_loss.detach()
+        if evaluation.entropy is not None:
+            statistics["policy/entropy"] = evaluation.entropy.detach() * mask
+            loss = loss - self._config.entropy_coef * evaluation.entropy * mask
         if evaluation.kl is not None:
             loss = loss + self.kl_coef * evaluation.kl * mask
             statistics["policy/kl"] = evaluation.kl.detach() * mask

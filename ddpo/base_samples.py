@@ -58,7 +58,7 @@ def _samples(config: Config, count: int) -> tuple[Any, list[str], dict[str, list
         left = count - sum(map(len, parts))
         parts.append(
             collect(
-                policy,
+                policy.sample,
                 prompts,
                 generator[slice(left)],
                 fitted=lambda sampled: sampled(plan.sample_batch),

@@ -120,16 +120,17 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
         processes=processes,
         sample_batch=min(train.sample_batch_size, per_update * train.updates_per_iteration),
         micro_batch=min(micro_batch, per_update),
-        actions_per_pass=min(actions_per_pass, config.policy.num_steps),
+        actions_per_pass=min(actions_per_pass, config.policy.longest_chain),
     )
 
 
 def _training_pass(config: Config, samples: int) -> tuple[int, int]:
     """Samples of a training pass, and actions of each of them, in an update of so many."""
-    train, scale = config.train, config.policy.guidance_scale
+    train, policy = config.train, config.policy
+    rows = ROWS_OF_A_TRAINING_PASS // policy.rows_of_a_sample
+    if policy.most_actions_per_pass is None:  # a row scores all that it is asked for
+        return train.micro_batch_size or rows, train.actions_per_pass or policy.longest_chain
     if train.micro_batch_size is not None:
         return train.micro_batch_size, train.actions_per_pass or 1
-    guided = scale is None or scale > 1  # what a family's own scale is, nobody knows here
-    actions = ROWS_OF_A_TRAINING_PASS // (2 if guided else 1)
-    micro_batch = max(1, actions // (train.actions_per_pass or 1))
-    return micro_batch, train.actions_per_pass or max(1, actions // min(micro_batch, samples))
+    micro_batch = max(1, rows // (train.actions_per_pass or 1))
+    return micro_batch, train.actions_per_pass or max(1, rows // min(micro_batch, samples))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,10 +11,13 @@ from ddpo.batching import BatchPlan
 from ddpo.config.schema import Config
 from ddpo.prompts import PromptSet
 from ddpo.randomness import RowGenerator
-from ddpo.trajectory import Policy, Trajectory
+from ddpo.trajectory import Trajectory
 
 Fitted = Callable[[Callable[[int], Trajectory]], Trajectory]
 """Calls what it is given with a batch size, and with smaller ones until it fits."""
+
+Sample = Callable[[Sequence[str], RowGenerator], Trajectory]
+"""Runs the chain once per prompt: `Policy.sample`, say."""
 
 
 def iteration_rows(
@@ -33,7 +36,7 @@ def iteration_rows(
 
 
 def collect(
-    policy: Policy,
+    sample: Sample,
     prompts: PromptSet,
     generator: RowGenerator,
     *,
@@ -42,7 +45,6 @@ def collect(
     between: Callable[[], None] = lambda: None,
     record_on: str | None = None,
     keep_outputs: bool = True,
-    heldout: bool = False,
 ) -> Trajectory:
     """Sample the generator's rows, as many at a time as fit; after each pass, `each` is given its
     samples, `between` is called, and they wait for the next with their record on `record_on`.
@@ -51,7 +53,7 @@ def collect(
     """
     everything, made, count = None, 0, len(generator.rows)
     while everything is None or made < count:
-        part = fitted(partial(_sampled, policy, prompts, generator, made, heldout))
+        part = fitted(partial(_sampled, sample, prompts, generator, made))
         each(part)
         part = part if keep_outputs else part.without_outputs()
         part = part.with_record_on(record_on) if record_on else part
@@ -66,14 +68,13 @@ def collect(
 
 
 def _sampled(
-    policy: Policy,
+    sample: Sample,
     prompts: PromptSet,
     generator: RowGenerator,
     start: int,
-    heldout: bool,
     batch: int,
 ) -> Trajectory:
     """At most `batch` of the generator's rows, from `start` on."""
     part = generator[slice(start, start + batch)]
     texts, columns = prompts.rows([prompt for prompt, _ in part.rows])
-    return replace(policy.sample(texts, part, heldout=heldout), columns=columns)
+    return replace(sample(texts, part), columns=columns)

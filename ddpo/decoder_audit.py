@@ -31,9 +31,9 @@ class DecodesFully(Protocol):
 
 def audit_due(run: Run) -> bool:
     """Whether the iteration in the making is audited: the first is, and then every so many."""
-    tiny = run.config.policy.tiny_vae
+    every = run.config.policy.audit_every
     made = run.state.iteration + 1
-    return tiny is not None and (made == 1 or made % tiny.audit_every == 0)
+    return every is not None and (made == 1 or made % every == 0)
 
 
 def audit_decoder(run: Run, trajectory: Trajectory, scores: Scores) -> Row:

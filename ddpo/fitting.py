@@ -29,10 +29,11 @@ KEYS = {
 }
 """The configuration's names of the sizes that are found."""
 
-REMEDY = (
-    "train.gradient_checkpointing: true, policy.offload: true, train.trajectories_on: cpu, "
-    "train.optimizer: adamw_8bit, lora, and a smaller policy.resolution each need less"
+REMEDIES = (
+    "train.gradient_checkpointing: true, train.trajectories_on: cpu, train.optimizer: adamw_8bit, "
+    "lora"
 )
+"""Whatever the policy is."""
 
 
 def fitted(
@@ -53,7 +54,10 @@ def fitted(
     while (result := attempted(run.accelerator, lambda: work(run.plan))) is None:
         plan = smaller(run.plan)
         if plan is None:
-            raise RunError(f"out of memory with the smallest possible pass; {REMEDY}")
+            raise RunError(
+                f"out of memory with the smallest possible pass; {REMEDIES}, "
+                f"{run.config.policy.memory_savers} each need less"
+            )
         run.state.found_sizes |= _changed(run.plan, plan)
         run.policy.network_passes = passes
     if found := _changed(planned, run.plan):

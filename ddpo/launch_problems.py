@@ -10,7 +10,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from ddpo.config.schema import Config, NftConfig
+from ddpo.config.algorithms import NftConfig
+from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
 

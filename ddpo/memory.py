@@ -37,6 +37,8 @@ def describe_memory(config: Config, plan: BatchPlan) -> str:
     """
     began = time.perf_counter()
     try:
+        if not config.policy.memory_is_estimated:
+            raise UserError(f"not yet for policy.kind: {config.policy.kind}")
         if config.policy.compile:
             raise UserError("what torch.compile keeps is not known; see policy.compile: false")
         folder = configuration_folder(config.policy.model)

@@ -18,7 +18,8 @@ class Numerics:
         autocast: dtype of network passes, `no` for that of the weights.
         attention: name of the attention back end; None for the one that the model came with.
         compiled: whether the network's repeated blocks are compiled.
-        actions_per_pass: actions of a sample that share a training pass; sampling makes one.
+        actions_per_pass: actions of a sample that share a training pass, where sampling makes one.
+        plain_attention: the back end that rounds least.
     """
 
     network: str
@@ -26,13 +27,19 @@ class Numerics:
     attention: str | None
     compiled: bool
     actions_per_pass: int
+    plain_attention: str = "native"
 
     @classmethod
     def of(cls, config: Config, autocast: str, actions_per_pass: int) -> Numerics:
         """Those of a configuration under accelerate's autocast, which may come from elsewhere."""
         policy = config.policy
         return cls(
-            policy.precision.network, autocast, policy.attention, policy.compile, actions_per_pass
+            policy.precision.network,
+            autocast,
+            policy.attention,
+            policy.compile,
+            actions_per_pass if policy.most_actions_per_pass else 1,
+            policy.plain_attention,
         )
 
     def in_force(self) -> str:
@@ -49,8 +56,8 @@ class Numerics:
         found = []
         if self.compiled:
             found.append("policy.compile: false")
-        if self.attention not in (None, "native"):
-            found.append("policy.attention: native")
+        if self.attention not in (None, self.plain_attention):
+            found.append(f"policy.attention: {self.plain_attention}")
         if self.network == "bf16":
             found.append("policy.precision.network: fp32")
         if self.autocast == "bf16":

@@ -109,6 +109,18 @@ def _relative_error(velocity_error: Errors, noise_level: PerAction) -> PerAction
     return squared / size.clamp(min=SMALLEST_ERROR)
 
 
+def explained_variance(values: PerAction, returns: PerAction, mask: PerAction) -> Float[Tensor, ""]:
+    """1 − Var(R − v)/Var(R) over the actions that count: 1 for a critic that knows, 0 for one that
+    says the mean, and NaN where all returns are the same.
+    """
+    count = mask.sum()
+
+    def variance(x: Tensor) -> Tensor:
+        return ((x - (x * mask).sum() / count).square() * mask).sum() / count
+
+    return 1 - variance(returns - values) / variance(returns)
+
+
 def value_loss(
     values: PerAction,
     old_values: PerAction,

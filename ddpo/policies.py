@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ddpo.config.schema import Config, NftConfig
+from ddpo.config.algorithms import NftConfig
+from ddpo.config.schema import Config
+from ddpo.dtypes import AUTOCAST_DTYPES
 from ddpo.trajectory import Policy
 
 if TYPE_CHECKING:
     from ddpo.diffusion.family import Family
-
-AUTOCAST_DTYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def build_policy(
@@ -22,19 +22,23 @@ def build_policy(
     mixed_precision: str,
     load: Callable[..., Family] | None = None,
 ) -> Policy:
-    """Load the model that is to be trained, with `load_family` or another loader like it.
+    """Load the model that is to be trained; a diffusion model with `load_family` or another loader
+    like it.
 
     Raises:
         UserError: it cannot be loaded, or not trained by this algorithm.
     """
+    autocast = AUTOCAST_DTYPES[mixed_precision]
+    if config.policy.kind == "text":
+        from ddpo.text.building import build_token_policy
+
+        return build_token_policy(config, device, autocast)
     from ddpo.diffusion.building import build_diffusion_policy
     from ddpo.diffusion.forward_process import ForwardProcessPolicy
     from ddpo.diffusion.loading import load_family
     from ddpo.diffusion.old_policy import OldPolicy
 
-    policy = build_diffusion_policy(
-        config, device, AUTOCAST_DTYPES[mixed_precision], load or load_family
-    )
+    policy = build_diffusion_policy(config, device, autocast, load or load_family)
     algorithm = config.algorithm
     if not algorithm.forward_process:
         return policy

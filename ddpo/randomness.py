@@ -44,6 +44,13 @@ class RowGenerator:
         drawn = [stream.random(dtype=np.float32) for stream in self._streams(step)]
         return torch.from_numpy(np.array(drawn, dtype=np.float32))
 
+    def uniforms(self, count: int) -> Float[Tensor, "b count"]:
+        """So many uniform numbers in [0, 1) per row (fp64, CPU); a longer draw begins with the same
+        ones.
+        """
+        drawn = [stream.random(count) for stream in self._streams(0)]
+        return torch.from_numpy(np.stack(drawn))
+
     def of_prompts(self) -> RowGenerator:
         """For each row, the noise of its prompt's first sample."""
         rows = tuple((prompt, 0) for prompt, _ in self.rows)

@@ -87,6 +87,8 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     scorer = Scorer(config, accelerator, prompts, heldout)
     set_seed(config.seed)
     policy = build_policy(config, accelerator.device, accelerator.mixed_precision)
+    policy.check_prompts(prompts.texts, "prompts")
+    policy.check_prompts(heldout.texts, "evaluation.prompts")
     state = _train_state(config, accelerator, policy)
     folder = on_main(
         accelerator, lambda: RunFolder.reopen(config) if resume else RunFolder.create(config)

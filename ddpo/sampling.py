@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.reading import load_config
 from ddpo.config.schema import Config
 from ddpo.diffusion.chain import DEFAULT_ETA
@@ -51,7 +52,7 @@ def sample(
     path = Path(run_or_model)
     config = load_config(path / "config.yaml") if (path / "config.yaml").exists() else None
     family = _trained_family(config, path) if config else load_family(str(run_or_model))
-    heldout, chain = (config.evaluation, config.policy) if config else (None, None)
+    heldout, chain = (config.evaluation, denoising(config)) if config else (None, None)
     options: dict[str, Any] = {
         "num_inference_steps": _first(
             num_steps, heldout and heldout.num_steps, chain and chain.num_steps, DEFAULT_STEPS
@@ -88,8 +89,8 @@ def _trained_family(config: Config, path: Path) -> Family:
             f"{path} has no {final.name}/ yet; finish it with `ddpo train {path}/config.yaml "
             f"--resume`"
         )
-    length = config.policy.max_sequence_length
-    precision = uniform_precision(config.policy.precision)
+    asked = denoising(config)
+    length, precision = asked.max_sequence_length, uniform_precision(asked.precision)
     if config.lora is None:
         return load_family(str(final), length, precision)
     family = load_family(config.policy.model, length, precision)

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from ddpo.checkpoint import write_folder
 from ddpo.collection import collect, iteration_rows
 from ddpo.config.schema import Config
+from ddpo.credit import Chains, Credit
 from ddpo.decoder_audit import audit_decoder, audit_due
-from ddpo.distributed import on_main, summed
+from ddpo.distributed import gathered, on_main, summed
 from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
 from ddpo.export.card import write_card
@@ -98,9 +99,9 @@ def iterate(run: Run, stop: StopRequest) -> Row:
     scores = scoring.finish(trajectory)
     audited = audit_decoder(run, trajectory, scores) if audit_due(run) else {}
     scored = time.perf_counter()
-    prompts, advantages, keep, without_spread = _compare(run, trajectory, scores)
+    prompts, credit, keep, without_spread = _compare(run, trajectory, scores)
     trajectory = trajectory.without_outputs()
-    measured = update_policy(run, trajectory, advantages, keep)
+    measured = credit.statistics | update_policy(run, trajectory, credit, keep)
     updated = time.perf_counter()
     state = run.state
     made = torch.tensor(run.policy.network_passes - passes, device=run.accelerator.device)
@@ -133,7 +134,7 @@ def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
     mine = run.plan.rows_of(run.accelerator.process_index)
     generator = RowGenerator(run.config.seed, iteration, tuple(rows[mine]))
     return collect(
-        run.policy,
+        run.policy.sample,
         run.prompts,
         generator,
         fitted=partial(fit_sampling, run),
@@ -146,11 +147,11 @@ def _sample(run: Run, scoring: Scoring, stop: StopRequest) -> Trajectory:
 
 def _compare(
     run: Run, trajectory: Trajectory, scores: Scores
-) -> tuple[list[str], torch.Tensor, torch.Tensor, int]:
-    """All prompts of the iteration, the advantages and mask of this process's samples, and how many
+) -> tuple[list[str], Credit, torch.Tensor, int]:
+    """All prompts of the iteration, the credit and mask of this process's samples, and how many
     samples there are, over all processes, in groups without spread.
 
-    Advantages are computed over the samples of all processes, on each of them alike.
+    Credit is computed over the samples of all processes, on each of them alike.
     """
     rows = iteration_rows(run.config, run.plan, run.prompts, run.state.iteration + 1)
     prompts, _ = run.prompts.rows([prompt for prompt, _ in rows])
@@ -159,10 +160,12 @@ def _compare(
         failed = len(scores.failures)
         run.say(f"{failed} samples could not be scored, such as {scores.failures[0]}")
     run.state.whole = False
-    advantages = run.state.algorithm.advantages(prompts, rewards, keep)
-    counted = run.state.algorithm.counted(rewards, keep)
+    chains = None
+    if trajectory.measured:
+        chains = Chains.of(trajectory, partial(gathered, run.accelerator))
+    credit, counted = run.state.algorithm.credit(prompts, rewards, keep, chains)
     mine = run.plan.rows_of(run.accelerator.process_index)
-    return prompts, advantages[mine], counted[mine], int((keep - counted).sum())
+    return prompts, credit[mine], counted[mine], int((keep - counted).sum())
 
 
 def _reward_metrics(scores: Scores) -> Row:

@@ -31,6 +31,9 @@ class Trajectory:
         outputs: what a reward sees: images `[B, 3, H, W]` in [0, 1], or B texts; None once they
             were scored.
         columns: the prompts' dataset columns, each of length B.
+        measured: what else was found while sampling, fp32: `values [B, A]` of the critic;
+            `ref_log_probs [B, A]` under the reference policy; `penalty [B]`, what a sample loses of
+            its reward for how it ended.
     """
 
     prompts: list[str]
@@ -39,14 +42,15 @@ class Trajectory:
     record: dict[str, Tensor]
     outputs: Tensor | list[str] | None
     columns: dict[str, list[Any]] = field(default_factory=dict)
+    measured: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse parts of different lengths, and a graph."""
-        parts = [self.prompts, self.log_probs, self.mask, *self.record.values()]
-        parts += [*self.columns.values(), *([] if self.outputs is None else [self.outputs])]
+        tensors = [self.log_probs, self.mask, *self.record.values(), *self.measured.values()]
+        outputs = [] if self.outputs is None else [self.outputs]
+        parts = [self.prompts, *tensors, *self.columns.values(), *outputs]
         if any(len(part) != len(self.prompts) for part in parts):
             raise ValueError(f"a trajectory's parts differ in length: {[len(p) for p in parts]}")
-        tensors = [self.log_probs, self.mask, *self.record.values()]
         tensors += [self.outputs] if isinstance(self.outputs, Tensor) else []
         if any(tensor.requires_grad for tensor in tensors):
             raise ValueError("a trajectory never holds a graph: detach its tensors")
@@ -64,6 +68,7 @@ class Trajectory:
             record={name: tensor[rows] for name, tensor in self.record.items()},
             outputs=None if self.outputs is None else _take(self.outputs, rows),
             columns={name: _take(column, rows) for name, column in self.columns.items()},
+            measured={name: tensor[rows] for name, tensor in self.measured.items()},
         )
 
     def to(self, device: torch.device | str) -> Trajectory:
@@ -74,6 +79,7 @@ class Trajectory:
             mask=self.mask.to(device),
             record={name: tensor.to(device) for name, tensor in self.record.items()},
             outputs=self.outputs.to(device) if isinstance(self.outputs, Tensor) else self.outputs,
+            measured={name: tensor.to(device) for name, tensor in self.measured.items()},
         )
 
     def with_record_on(self, device: torch.device | str) -> Trajectory:
@@ -94,13 +100,15 @@ class Trajectory:
             record={name: _room(tensor, count) for name, tensor in self.record.items()},
             outputs=None if self.outputs is None else _room(self.outputs, count),
             columns={name: _room(column, count) for name, column in self.columns.items()},
+            measured={name: _room(tensor, count) for name, tensor in self.measured.items()},
         )
 
     def put(self, start: int, part: Trajectory) -> None:
         """Replace as many rows from `start` on as `part` has, in place."""
         rows = slice(start, start + len(part))
         own, new = (
-            [t.log_probs, t.mask, *t.record.values(), *([] if t.outputs is None else [t.outputs])]
+            [t.log_probs, t.mask, *t.record.values(), *t.measured.values()]
+            + ([] if t.outputs is None else [t.outputs])
             for t in (self, part)
         )
         lists = [(self.prompts, part.prompts)]
@@ -125,7 +133,7 @@ class Evaluation:
     Attributes:
         log_probs: `[b, a]` fp32 under the policy as it is now.
         kl: `[b, a]` to the reference policy, in nats per action (image: mean over latent
-            dimensions); None unless asked.
+            dimensions; text: k3 of the token); None unless asked.
         entropy: `[b, a]` nats, where the policy can tell.
         values: `[b, a]`, where the policy has a critic.
         squared_mean_shift: `[b, a]`, mean over latent dimensions of (μ − μ_old)², where the policy
@@ -183,6 +191,18 @@ class Policy(Protocol):
     @property
     def action_dimensions(self) -> int:
         """How many dimensions `log_prob` is a mean over: latent dimensions, or 1 for tokens."""
+        ...
+
+    def check_prompts(self, prompts: Sequence[str], key: str) -> None:
+        """Refuse prompts that the model cannot read whole.
+
+        Args:
+            prompts: all that it may be given.
+            key: of the configuration, for messages, such as `prompts`.
+
+        Raises:
+            UserError: there is one.
+        """
         ...
 
     def sample(

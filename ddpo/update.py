@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ddpo.algorithms import on_policy_residual
 from ddpo.batching import BatchPlan
+from ddpo.credit import Credit
 from ddpo.distributed import largest, summed
 from ddpo.errors import UserError
 from ddpo.fitting import fitted
@@ -41,6 +42,7 @@ class Measured:
         residual: largest |log-ratio| of the first update, before anything changed.
         updates: how many were made.
         skipped: how many were not, because their gradient was of nothing or not finite.
+        moved: this process's part of the mean `policy/approx_kl` of the newest update.
     """
 
     sums: dict[str, Tensor]
@@ -49,6 +51,7 @@ class Measured:
     residual: Tensor
     updates: int = 0
     skipped: int = 0
+    moved: Tensor | None = None
 
     def row(self, run: Run) -> dict[str, float]:
         """The means over all processes. A collective."""
@@ -67,13 +70,13 @@ class Share:
 
     Attributes:
         trajectory: its samples.
-        advantages: `[b]`, of these.
+        credit: of these, an advantage for each action.
         counted: `[b, A]`, 1 where an action counts.
         actions: how many do, over all processes; at least 1.
     """
 
     trajectory: Trajectory
-    advantages: Float[Tensor, " b"]
+    credit: Credit
     counted: Float[Tensor, "b a"]
     actions: Tensor
 
@@ -85,7 +88,7 @@ class Share:
         if len(busy) == len(self.counted):
             return self
         rows = busy if len(busy) else slice(0, 1)
-        return Share(self.trajectory[rows], self.advantages[rows], self.counted[rows], self.actions)
+        return Share(self.trajectory[rows], self.credit[rows], self.counted[rows], self.actions)
 
 
 @dataclass
@@ -102,14 +105,14 @@ class Found:
 
 
 def update_policy(
-    run: Run, trajectory: Trajectory, advantages: Float[Tensor, " b"], keep: Float[Tensor, " b"]
+    run: Run, trajectory: Trajectory, credit: Credit, keep: Float[Tensor, " b"]
 ) -> dict[str, float]:
     """All updates of one iteration; returns their metrics.
 
     Args:
         run: the run.
         trajectory: this process's samples.
-        advantages: of these samples.
+        credit: of these samples.
         keep: 1 where a sample counts, 0 where it was dropped.
 
     Raises:
@@ -121,16 +124,18 @@ def update_policy(
     for use in range(run.config.train.sample_uses):
         for index in range(run.plan.updates):
             rows = slice(index, None, run.plan.updates)
-            parts = (trajectory[rows], advantages[rows], keep[rows])
+            parts = (trajectory[rows], credit[rows], keep[rows])
             counted = accumulate_gradients(run, *parts, measured, first=use == index == 0)
             _step(run, measured, counted=counted)
+            if _too_far(run, measured):
+                return measured.row(run)
     return measured.row(run)
 
 
 def accumulate_gradients(
     run: Run,
     trajectory: Trajectory,
-    advantages: Float[Tensor, " b"],
+    credit: Credit,
     keep: Float[Tensor, " b"],
     measured: Measured,
     *,
@@ -146,15 +151,15 @@ def accumulate_gradients(
     accelerator = run.accelerator
     counted = trajectory.mask * keep.to(trajectory.mask.device)[:, None]
     total = summed(accelerator, counted.sum())
-    whole = Share(
-        trajectory, advantages.to(trajectory.mask.device), counted, actions=total.clamp(min=1)
-    )
+    placed = credit.on(trajectory.mask.device, actions=trajectory.mask.shape[1])
+    whole = Share(trajectory, placed, counted, actions=total.clamp(min=1))
     share = whole.without_idle_samples() if passes_are_local(accelerator) else whole
     found = fitted(run, partial(local_gradient, run, share), BatchPlan.smaller_training)
     run.state.parallelism.average_gradients(run.state.parameters)
     measured.actions = measured.actions + total
     for name, value in found.sums.items():
         measured.sums[name] = measured.sums.get(name, 0) + value
+    measured.moved = found.sums["policy/approx_kl"] / total.clamp(min=1)
     if first:
         measured.residual = found.residual
     if first and not run.residual_checked:
@@ -174,8 +179,15 @@ def local_gradient(run: Run, share: Share, plan: BatchPlan) -> Found:
         mask = share.counted[rows][:, there]
         old_log_probs = part.log_probs[:, there]
         evaluation = policy.evaluate(part, columns, with_kl=algorithm.needs_reference)
-        advantage = share.advantages[rows][:, None]
-        losses = algorithm.losses(evaluation, old_log_probs, advantage, mask)
+        credit, old_values = share.credit, part.measured.get("values")
+        losses = algorithm.losses(
+            evaluation,
+            old_log_probs,
+            credit.advantages[rows][:, there],
+            mask,
+            old_values=None if old_values is None else old_values[:, there],
+            returns=None if credit.returns is None else credit.returns[rows][:, there],
+        )
         # averaged over processes is what must be summed
         loss = losses.loss.sum() * (accelerator.num_processes / share.actions)
         run.state.parallelism.backward(loss, last=last)
@@ -223,6 +235,16 @@ def check_residual(run: Run, residual: float) -> None:
             f"clip range of {clip_range:.2e}, with {numerics.in_force()}; set "
             f"{', or '.join([*numerics.remedies(), wide])}"
         )
+
+
+def _too_far(run: Run, measured: Measured) -> bool:
+    """Whether the newest update found the policy too far from the one that sampled. A collective,
+    where there is a limit.
+    """
+    limit = run.state.algorithm.stop_kl
+    if limit is None or measured.moved is None:
+        return False
+    return float(summed(run.accelerator, measured.moved)) > limit
 
 
 def _step(run: Run, measured: Measured, *, counted: bool) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpo.algorithms import Algorithm
-from ddpo.config.schema import DdpoConfig, DdpoSfConfig, GrpoConfig, RwrConfig
+from ddpo.config.algorithms import DdpoConfig, DdpoSfConfig, GrpoConfig, RwrConfig
 from ddpo.trajectory import Evaluation
 
 PROMPTS = ["a", "a", "b", "b"]

@@ -13,8 +13,9 @@ import yaml
 
 import rewards
 from ddpo.batching import plan_batches
+from ddpo.config.algorithms import DdpoConfig, RwrConfig
 from ddpo.config.reading import decode_config, load_config
-from ddpo.config.schema import Config, DdpoConfig, RwrConfig, ScoringConfig
+from ddpo.config.schema import Config, ScoringConfig
 from ddpo.config.writing import config_tree, differing_keys, dump_config
 from ddpo.errors import UserError
 from ddpo.run_folder import RunFolder
@@ -51,12 +52,15 @@ algorithm.buffer_size algorithm.clip_nats algorithm.clip_range algorithm.group_s
 algorithm.guard algorithm.kind algorithm.kl_coef algorithm.kl_horizon algorithm.kl_target
 algorithm.min_count algorithm.mixing algorithm.old_decay algorithm.old_decay_growth
 algorithm.step_weights algorithm.temperature
+algorithm.critic algorithm.critic.clip_range algorithm.critic.coef algorithm.critic.network
+algorithm.entropy_coef algorithm.gamma algorithm.kl_in algorithm.lam algorithm.stop_kl
+algorithm.whiten
 checkpoint checkpoint.every checkpoint.keep
 evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
 evaluation.prompts evaluation.prompts.column evaluation.prompts.config
 evaluation.prompts.dataset evaluation.prompts.file evaluation.prompts.limit evaluation.prompts.set
 evaluation.prompts.split evaluation.prompts.template
-evaluation.samples
+evaluation.samples evaluation.greedy evaluation.temperature evaluation.top_k evaluation.top_p
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
 policy policy.attention policy.compile policy.precision policy.precision.network
@@ -65,6 +69,8 @@ policy.eta policy.guidance_interval policy.guidance_scale policy.kind policy.mod
 policy.max_sequence_length policy.shared_noise
 policy.offload policy.tiny_vae policy.tiny_vae.audit_every policy.tiny_vae.model policy.vae_tiling
 policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
+policy.chunk policy.max_length policy.min_length policy.missing_eos_penalty policy.stop
+policy.temperature
 policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
 prompts prompts.column prompts.config prompts.dataset prompts.file prompts.limit prompts.set
 prompts.split prompts.template

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ddpo import objectives
 from ddpo.algorithms import Algorithm
-from ddpo.config.schema import AwmConfig, NftConfig
+from ddpo.config.algorithms import AwmConfig, NftConfig
 from ddpo.trajectory import Evaluation
 
 SHAPE = (3, 2, 4, 5, 5)  # samples, levels, latents

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ddpo import objectives
 from ddpo.algorithms import Algorithm
-from ddpo.config.schema import DdpoConfig
+from ddpo.config.algorithms import DdpoConfig
 from ddpo.diffusion.transitions import Gaussian
 
 ONE = torch.ones(1, 1, dtype=torch.float64)

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
 from ddpo import parallelism
+from ddpo.credit import Credit
 from ddpo.parallelism import TorchParallelism
 from ddpo.trajectory import Trajectory
 from ddpo.update import Share
@@ -21,14 +22,15 @@ def share(counted: list[list[float]]) -> Share:
     chains = Trajectory(
         [str(row) for row in range(rows)], ones, ones, {"row": torch.arange(rows)}, None
     )
-    return Share(chains, torch.arange(float(rows)), torch.tensor(counted), torch.tensor(3.0))
+    credit = Credit(torch.arange(float(rows))[:, None])
+    return Share(chains, credit, torch.tensor(counted), torch.tensor(3.0))
 
 
 def test_samples_that_do_not_count_cost_no_pass() -> None:
     busy = share([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]).without_idle_samples()
     assert busy.trajectory.prompts == ["1", "3"]
     assert busy.trajectory.record["row"].tolist() == [1, 3]
-    assert busy.advantages.tolist() == [1.0, 3.0]
+    assert busy.credit.advantages.tolist() == [[1.0], [3.0]]
     assert busy.counted.tolist() == [[1.0, 0.0], [1.0, 1.0]]
     assert busy.actions == 3  # over all processes
 

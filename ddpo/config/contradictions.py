@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.schema import Config, DdpoConfig, DdpoSfConfig, GrpoConfig, PromptsConfig
+from ddpo.config.algorithms import DdpoConfig, DdpoSfConfig, GrpoConfig
+from ddpo.config.schema import Config, PromptsConfig
 
 
 def contradictions(config: Config) -> list[str]:
@@ -37,15 +38,7 @@ def contradictions(config: Config) -> list[str]:
         )
     if algorithm.kl_target is not None and algorithm.kl_coef == 0:
         problems.append("algorithm.kl_coef: 0 cannot adapt towards kl_target; start from 0.01, say")
-    if algorithm.forward_process and config.policy.window is not None:
-        problems.append(
-            f"policy.window: {algorithm.kind} trains no step of the chain; leave the key out"
-        )
-    if algorithm.forward_process and config.policy.shared_noise:
-        problems.append(
-            f"policy.shared_noise: true would make all samples of a prompt the same, since the "
-            f"chain of {algorithm.kind} has no noise but that; leave the key out"
-        )
+    problems += config.policy.contradictions(config)
     weighted = isinstance(algorithm, GrpoConfig) and algorithm.guard
     if algorithm.step_weights != "equal" and (algorithm.forward_process or weighted):
         problems.append(
@@ -56,16 +49,6 @@ def contradictions(config: Config) -> list[str]:
         problems.append(
             f"train.sample_uses: {config.train.sample_uses} needs importance weights, and ddpo_sf "
             f"has none; use algorithm.kind: ddpo, or 1"
-        )
-    interval = config.policy.guidance_interval
-    if interval is not None and interval[0] >= interval[1]:
-        problems.append(
-            f"policy.guidance_interval: [{interval[0]:g}, {interval[1]:g}] is empty; give where it "
-            f"begins and then where it ends, such as [0.2, 0.8]"
-        )
-    if config.policy.eta == 0 and not algorithm.forward_process:
-        problems.append(
-            "policy.eta: 0 makes every step deterministic, so there is no action to train"
         )
     if config.lora is None and config.policy.precision.network != "fp32":
         problems.append(

@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 from ddpo.config.schema import Config
 
-KINDS = "ddpo, ddpo_sf, grpo, rwr, nft, awm"
+UNIONS = ("policy", "algorithm")
+"""Sections whose keys depend on their `kind`."""
 
 
 def problem(detail: Any, tree: Mapping[str, Any]) -> str:
     """One line for one of pydantic's errors: the path, the bad value, and the remedy."""
     loc = [str(part) for part in detail["loc"]]
-    if loc[0] in ("algorithm", "watch"):  # unions, whose branch pydantic names as well
+    if loc[0] in (*UNIONS, "watch"):  # unions, whose branch pydantic names as well
         del loc[1:2]
     path = ".".join(loc)
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -24,9 +25,9 @@ def problem(detail: Any, tree: Mapping[str, Any]) -> str:
     if detail["type"] in ("missing", "missing_argument"):
         return f"{path}: missing; it has no default"
     if detail["type"] == "union_tag_not_found":
-        return f"{path}.kind: missing; one of {KINDS}"
+        return f"{path}.kind: missing; one of {_kinds(path)}"
     if detail["type"] == "union_tag_invalid":
-        return f"{path}.kind: unknown kind {detail['ctx']['tag']!r}; one of {KINDS}"
+        return f"{path}.kind: unknown kind {detail['ctx']['tag']!r}; one of {_kinds(path)}"
     return f"{path}: {detail['input']!r} is not valid: {detail['msg']}"
 
 
@@ -35,6 +36,13 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     if close := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
         return f"; did you mean {close[0]}?"
     return f"; known here: {', '.join(known)}"
+
+
+def _kinds(section: str) -> str:
+    """What `kind` of a section may be."""
+    branches = get_args(Config.__pydantic_fields__[section].annotation)
+    tags = [get_args(branch.__pydantic_fields__["kind"].annotation) for branch in branches]
+    return ", ".join(tag for branch in tags for tag in branch)
 
 
 def _known_keys(sections: Sequence[str], tree: Mapping[str, Any]) -> list[str]:

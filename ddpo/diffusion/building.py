@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.diffusion.attention import set_attention
 from ddpo.diffusion.chain import heldout_chain, training_chain
@@ -17,9 +18,10 @@ from ddpo.diffusion.compilation import compile_blocks
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.policy import DiffusionPolicy
-from ddpo.diffusion.precision import autocast_context, check_precision, part_dtypes
+from ddpo.diffusion.precision import check_precision, part_dtypes
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.tiny_autoencoder import load_tiny_autoencoder
+from ddpo.dtypes import autocast_context
 from ddpo.lora import add_lora
 
 
@@ -36,7 +38,7 @@ def build_diffusion_policy(
             nothing, no step of the chain has noise, or a dtype, an attention back end or
             compilation is not for this model or this machine.
     """
-    asked, algorithm = config.policy, config.algorithm
+    asked, algorithm = denoising(config), config.algorithm
     family = load(asked.model, asked.max_sequence_length, asked.precision)
     check_precision(asked.precision, family, autocast)
     if asked.tiny_vae is not None:

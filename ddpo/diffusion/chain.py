@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.schedule import Schedule
@@ -86,7 +87,7 @@ def training_chain(config: Config, family: Family) -> ChainSettings:
         UserError: a sampler, a guidance or a resolution that the model does not have, or more noise
             than the sampler takes.
     """
-    policy = config.policy
+    policy = denoising(config)
     _check_resolution(family, policy.resolution)
     sampler = policy.sampler or family.samplers[0]
     if sampler not in family.samplers:

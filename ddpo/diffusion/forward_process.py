@@ -89,6 +89,10 @@ class ForwardProcessPolicy:
         """Latent dimensions of one sample."""
         return self._policy.action_dimensions
 
+    def check_prompts(self, prompts: Sequence[str], key: str) -> None:
+        """See `Policy`."""
+        self._policy.check_prompts(prompts, key)
+
     @torch.no_grad()
     def sample(
         self, prompts: Sequence[str], generator: RowGenerator, *, heldout: bool = False

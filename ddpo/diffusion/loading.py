@@ -21,7 +21,7 @@ from diffusers.utils import logging as diffusers_logging
 from huggingface_hub import constants, hf_hub_download
 from transformers.utils import logging as transformers_logging
 
-from ddpo.config.schema import PrecisionConfig
+from ddpo.config.diffusion_policy import PrecisionConfig
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.flux import Flux
 from ddpo.diffusion.precision import part_dtypes

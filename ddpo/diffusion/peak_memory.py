@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ddpo.algorithms import Algorithm
 from ddpo.batching import BatchPlan
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.diffusion.conditioning import KEPT_PROMPTS, Conditioner
 from ddpo.diffusion.family import Family
@@ -210,7 +211,7 @@ class Rehearsal:
                 parameter.grad = torch.empty_like(parameter)
                 self.live.label([parameter.grad], TRAINED)
         part = update[: self.plan.micro_batch].with_record_on(self.device)
-        for columns in chunks if self.config.policy.guidance_interval else chunks[:1]:
+        for columns in chunks if denoising(self.config).guidance_interval else chunks[:1]:
             self._pass_back(part, columns)
         del part
         self.live.as_if(self.step)

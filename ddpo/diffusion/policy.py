@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from ddpo.diffusion.chain import Chain, ChainSettings
 from ddpo.diffusion.conditioning import Conditioner
 from ddpo.diffusion.family import Family
-from ddpo.diffusion.precision import autocast_context
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.transitions import Gaussian
+from ddpo.dtypes import autocast_context
 from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
 from ddpo.sharding import placed_like, trained_parameters
@@ -92,6 +92,9 @@ class DiffusionPolicy:
     def action_dimensions(self) -> int:
         """Latent dimensions of one sample."""
         return math.prod(self._shape)
+
+    def check_prompts(self, prompts: Sequence[str], key: str) -> None:
+        """Nothing is refused: diffusers cuts off what a text encoder cannot read, and says so."""
 
     @torch.no_grad()
     def sample(

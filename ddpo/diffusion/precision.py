@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ddpo.config.schema import PrecisionConfig
+from ddpo.config.diffusion_policy import PrecisionConfig
 from ddpo.diffusion.family import Family
+from ddpo.dtypes import DTYPES
 from ddpo.errors import UserError
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def part_dtypes(precision: PrecisionConfig) -> Mapping[str, torch.dtype]:
@@ -57,10 +55,3 @@ def check_precision(
             "policy.precision.network: fp16 needs its loss scaled, or gradients become 0; set "
             "train.mixed_precision: fp16, or use bf16"
         )
-
-
-def autocast_context(
-    device: torch.device, dtype: torch.dtype | None
-) -> AbstractContextManager[object]:
-    """Under which network passes are made; none for the dtype of the weights."""
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)

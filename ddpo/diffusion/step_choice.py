@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ddpo.config.schema import WindowConfig
+from ddpo.config.diffusion_policy import WindowConfig
 from ddpo.errors import UserError
 
 PerStep = Float[Tensor, " t"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderTiny
 
-from ddpo.config.schema import TinyVaeConfig
+from ddpo.config.diffusion_policy import TinyVaeConfig
 from ddpo.diffusion.family import Family
 from ddpo.errors import UserError
 

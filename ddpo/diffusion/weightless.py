@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from ddpo.config.schema import PrecisionConfig
+from ddpo.config.diffusion_policy import PrecisionConfig
 from ddpo.diffusion.family import Family
 from ddpo.diffusion.loading import FP32, INDEX, family_of, pipeline_from
 from ddpo.diffusion.precision import part_dtypes

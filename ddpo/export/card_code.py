@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.diffusion.chain import DEFAULT_ETA
-from ddpo.diffusion.precision import DTYPES
+from ddpo.dtypes import DTYPES
 from ddpo.export.base_model import EMBEDDED, BaseModel
 
 HERE = 'model = "."  # this folder, or the name of its repository on the hub'
@@ -50,7 +51,7 @@ def _whole(base: BaseModel, adapter: bool) -> str:
 
 def _options(config: Config, base: BaseModel, plain_ddim: bool) -> dict[str, int | float]:
     """As `ddpo sample` draws: what held-out samples are told, else the chain's."""
-    heldout, chain = config.evaluation, config.policy
+    heldout, chain = config.evaluation, denoising(config)
     options: dict[str, int | float] = {
         "num_inference_steps": _first(heldout.num_steps, chain.num_steps),
         "guidance_scale": _first(heldout.guidance_scale, chain.guidance_scale, base.guidance_scale),

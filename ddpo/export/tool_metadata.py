@@ -4,6 +4,7 @@ standard, and the `ss_…` keys of kohya-ss's scripts. A key whose value is not 
 
 from __future__ import annotations
 
+from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.export.base_model import BaseModel
 from ddpo.export.lora_file import Lora
@@ -33,7 +34,7 @@ def tool_metadata(
         kohya: whether the file has the Kohya layout.
     """
     names_of = FIRST_RELEASES.get(base.pipeline, "diffusers") if kohya else "diffusers"
-    side = config.policy.resolution or base.resolution
+    side = denoising(config).resolution or base.resolution
     rewards = ", ".join(config.rewards)
     known: dict[str, str | None] = {
         "modelspec.sai_model_spec": STANDARD,

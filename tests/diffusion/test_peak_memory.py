@@ -12,8 +12,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ddpo.batching import plan_batches
+from ddpo.config.diffusion_policy import PrecisionConfig
 from ddpo.config.reading import decode_config
-from ddpo.config.schema import PrecisionConfig
 from ddpo.config.writing import config_tree
 from ddpo.diffusion.loading import load_pipeline
 from ddpo.diffusion.peak_memory import estimate_peaks

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ddpo.config.schema import WindowConfig
+from ddpo.config.diffusion_policy import WindowConfig
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.errors import UserError
 

@@ -17,6 +17,7 @@ import ddpo.update
 from ddpo.algorithms import Algorithm
 from ddpo.collection import collect, iteration_rows
 from ddpo.config.reading import load_config
+from ddpo.credit import Credit
 from ddpo.parallelism import TorchParallelism
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
@@ -107,7 +108,7 @@ def _samples(run: Run, batch: int) -> Trajectory:
     rows = iteration_rows(run.config, run.plan, run.prompts, 1)
     mine = tuple(rows[run.plan.rows_of(run.accelerator.process_index)])
     generator = RowGenerator(run.config.seed, 1, mine)
-    return collect(run.policy, run.prompts, generator, fitted=lambda sampled: sampled(batch))
+    return collect(run.policy.sample, run.prompts, generator, fitted=lambda sampled: sampled(batch))
 
 
 def _gradients(
@@ -121,7 +122,9 @@ def _gradients(
     zero = torch.zeros(())
     measured = Measured({}, zero, zero, zero)
     run.state.optimizer.zero_grad(set_to_none=True)
-    accumulate_gradients(run, trajectory, ADVANTAGES[mine], keep[mine], measured, first=False)
+    accumulate_gradients(
+        run, trajectory, Credit(ADVANTAGES[mine, None]), keep[mine], measured, first=False
+    )
     network = extract_model_from_parallel(run.policy.network)
     named = network.named_parameters()
     return {name: whole(p.grad).clone() for name, p in named if p.grad is not None}

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 import ddpo.run
 from ddpo.collection import iteration_rows
 from ddpo.config.reading import load_config
+from ddpo.credit import Credit
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
 from ddpo.update import update_policy
@@ -41,7 +42,7 @@ def write_updates(config: Path, overrides: Sequence[str], out: Path, scaled: boo
     found = []
     for keep in (torch.ones(8), torch.zeros(8), torch.ones(8)):
         before = _state(run)
-        row = update_policy(run, trajectory, advantages, keep)
+        row = update_policy(run, trajectory, Credit(advantages[:, None]), keep)
         after = _state(run)
         changed = sorted(name for name in after if not _same(before.get(name), after[name]))
         found.append({"row": row, "changed": changed})

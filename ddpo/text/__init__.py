@@ -1,0 +1,1 @@
+"""The token chain: a language model as a policy."""
