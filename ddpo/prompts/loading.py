@@ -12,7 +12,7 @@ from ddpo.prompts.composing import compose
 from ddpo.prompts.delimited import read_csv, read_tsv
 from ddpo.prompts.hugging_face import read_dataset
 from ddpo.prompts.json_lines import read_json_lines
-from ddpo.prompts.named_sets import named_prompts
+from ddpo.prompts.named_sets import named_set
 from ddpo.prompts.prompt_set import PromptSet
 from ddpo.prompts.table import Table
 from ddpo.prompts.text_files import read_list
@@ -45,11 +45,14 @@ def load_prompts(config: PromptsConfig, key: str = "prompts") -> PromptSet:
     file = config.file
     if file is not None and (read := _reader(file, f"{key}.file")):
         return compose(read(file, f"{key}.file"), config, key)
-    _refuse_columns(config, key)
-    if file is not None:
-        texts = read_list(file, f"{key}.file")
+    if file is None:
+        table = named_set(config.set or "", f"{key}.set")
+        if len(table.columns) > 1:
+            return compose(table, config, key)
+        texts = table.columns["prompt"]
     else:
-        texts = named_prompts(config.set or "", f"{key}.set")
+        texts = read_list(file, f"{key}.file")
+    _refuse_columns(config, key)
     return PromptSet(texts[: config.limit])
 
 

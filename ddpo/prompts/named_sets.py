@@ -1,4 +1,4 @@
-"""The prompt sets that can be named: files of the package, and captions of the shapes world."""
+"""The prompt sets that can be named: files of the package, and those of the embedded worlds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from ddpo.errors import UserError
+from ddpo.prompts.table import Table
 from ddpo.prompts.text_files import listed
 
 SHAPES_CAPTIONS = 512
@@ -16,8 +17,18 @@ SHAPES_SETS = ("shapes", "shapes-heldout", "shapes-pairs", "shapes-pairs-heldout
 others."""
 
 
-def named_prompts(name: str, key: str) -> list[str]:
-    """The prompts of a named set.
+TEXTS_SETS = (
+    "summaries",
+    "summaries-heldout",
+    "programs",
+    "programs-heldout",
+    "programs-heldout-families",
+)
+"""Descriptions with references, and tasks with tests, of the text world."""
+
+
+def named_set(name: str, key: str) -> Table:
+    """The rows of a named set: the column `prompt`, and in the text world one for the rewards.
 
     Args:
         name: of the set.
@@ -26,12 +37,14 @@ def named_prompts(name: str, key: str) -> list[str]:
     Raises:
         UserError: there is no such set.
     """
-    if name in SHAPES_SETS:
-        return _shapes(name)
-    file = resources.files("ddpo") / "prompt_sets" / f"{name}.txt"
-    if not name or Path(name).name != name or not file.is_file():
-        raise UserError(f"{key}: unknown set {name!r}; known: {', '.join(set_names())}")
-    return listed(file.read_text(encoding="utf-8"))
+    if name in TEXTS_SETS:
+        from ddpo.worlds.texts.prompt_sets import SETS
+
+        columns = SETS[name]()
+    else:
+        columns = {"prompt": _texts(name, key)}
+    rows = range(1, len(columns["prompt"]) + 1)
+    return Table(key, f"the set {name!r}", columns, rows, "prompt")
 
 
 def set_names() -> list[str]:
@@ -40,7 +53,17 @@ def set_names() -> list[str]:
     files = [
         item.name.removesuffix(".txt") for item in folder.iterdir() if item.name.endswith(".txt")
     ]
-    return sorted([*files, *SHAPES_SETS])
+    return sorted([*files, *SHAPES_SETS, *TEXTS_SETS])
+
+
+def _texts(name: str, key: str) -> list[str]:
+    """The prompts of a set without further columns."""
+    if name in SHAPES_SETS:
+        return _shapes(name)
+    file = resources.files("ddpo") / "prompt_sets" / f"{name}.txt"
+    if not name or Path(name).name != name or not file.is_file():
+        raise UserError(f"{key}: unknown set {name!r}; known: {', '.join(set_names())}")
+    return listed(file.read_text(encoding="utf-8"))
 
 
 def _shapes(name: str) -> list[str]:

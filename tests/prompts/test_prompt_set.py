@@ -127,7 +127,7 @@ def _few_captions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_named_set_holds_distinct_prompts(name: str) -> None:
     texts = load_prompts(PromptsConfig(set=name)).texts
     assert len(texts) == len(set(texts)) >= 10
-    assert all(text and text == text.strip() for text in texts)
+    assert all(text.strip() and text.removesuffix("\n") == text.strip() for text in texts)
     assert texts == load_prompts(PromptsConfig(set=name)).texts
 
 
@@ -148,8 +148,26 @@ def test_pairs_have_two_things(name: str, things: set[int]) -> None:
 def test_the_known_sets_are_these() -> None:
     assert set_names() == [
         "animals",
+        "programs",
+        "programs-heldout",
+        "programs-heldout-families",
         "shapes",
         "shapes-heldout",
         "shapes-pairs",
         "shapes-pairs-heldout",
+        "summaries",
+        "summaries-heldout",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("template", "{text}", "prompts.template: '{text}': the set 'summaries' has no column"),
+        ("column", "refrence", "no column 'refrence'; did you mean 'reference'?"),
+    ],
+)
+def test_a_named_set_without_the_column_is_refused(key: str, value: str, reason: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_prompts(PromptsConfig(set="summaries", **{key: value}))
+    assert reason in str(caught.value)
