@@ -4,31 +4,28 @@ gallery.
 
 from __future__ import annotations
 
-import json
 import math
 from functools import partial
-from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
 from ddpo.checkpoint import write_folder
 from ddpo.collection import collect
-from ddpo.distributed import gathered, on_main
+from ddpo.distributed import on_main
 from ddpo.fitting import fit_sampling
 from ddpo.metrics import Row
+from ddpo.outputs import outputs_of
 from ddpo.randomness import EVALUATION, RowGenerator
 from ddpo.run import Run
-from ddpo.scores import Scores
-from rewards.files import INDEX
-from rewards.image import png
+from ddpo.samples_folder import save_samples
 
 
 def evaluate(run: Run) -> Row:
     """Sample, score and save the held-out prompts with the (averaged) weights; returns
     `evaluation/…` metrics.
 
-    Writes `samples/<iteration>/`: one PNG a sample, named by number, and `index.json`.
+    Writes `samples/<iteration>/`: see `save_samples`.
     """
     count = run.config.evaluation.samples
     if not count:
@@ -53,14 +50,15 @@ def evaluate(run: Run) -> Row:
     if scores.failures:
         failed = len(scores.failures)
         run.say(f"{failed} held-out samples could not be scored, such as {scores.failures[0]}")
-    assert isinstance(trajectory.outputs, Tensor)
-    images = gathered(run.accelerator, trajectory.outputs)
-    prompts = [run.heldout.texts[prompt] for prompt, _ in rows]
+    outputs = outputs_of(trajectory.outputs).everyones(run.accelerator)
+    prompts, columns = run.heldout.rows([prompt for prompt, _ in rows])
     on_main(
         run.accelerator,
         lambda: write_folder(
             run.folder.samples / f"{run.state.iteration:06d}",
-            lambda folder: save_samples(folder, run.state.iteration, prompts, images, scores),
+            lambda folder: save_samples(
+                folder, run.state.iteration, prompts, columns, outputs, scores
+            ),
         ),
     )
     total = {"evaluation/reward": scores.rewards} if scores.comparable else {}
@@ -77,30 +75,6 @@ def heldout_rows(prompts: int, count: int, group: int) -> list[tuple[int, int]]:
     return [(i % drawn, i // drawn) for i in range(count)]
 
 
-def save_samples(
-    folder: Path,
-    iteration: int,
-    prompts: list[str],
-    images: Float[Tensor, "n 3 h w"],
-    scores: Scores,
-) -> None:
-    """Write images and what they earned; the first `len(prompts)` count."""
-    entries = []
-    for number, prompt in enumerate(prompts):
-        file = f"{number:04d}.png"
-        (folder / file).write_bytes(png.encode(images[number]))
-        entries.append(
-            {
-                "file": file,
-                "prompt": prompt,
-                "rewards": {name: _number(v[number]) for name, v in scores.parts.items()},
-                "total": _number(scores.rewards[number]) if scores.comparable else None,
-                "watch": {name: _number(v[number]) for name, v in scores.watch.items()},
-            }
-        )
-    (folder / INDEX).write_text(json.dumps({"iteration": iteration, "samples": entries}, indent=1))
-
-
 def finite_mean(values: Float[Tensor, " n"]) -> float | None:
     """Mean of what could be scored; None where nothing could."""
     finite = values[values.isfinite()]
@@ -109,7 +83,3 @@ def finite_mean(values: Float[Tensor, " n"]) -> float | None:
 
 def _prefixed(parts: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"evaluation/{name}": values for name, values in parts.items()}
-
-
-def _number(value: Tensor) -> float | None:
-    return float(value) if value.isfinite() else None

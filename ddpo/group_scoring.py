@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
 
-from ddpo.distributed import gathered
+from ddpo.outputs import outputs_of
 from ddpo.trajectory import Trajectory
 from rewards.combine import Combination
 from rewards.scoring import Failure
@@ -27,11 +26,7 @@ Seen = tuple[Any, list[str], dict[str, list[Any]]]
 
 def gather_seen(accelerator: Accelerator, trajectory: Trajectory, count: int | None) -> Seen:
     """All processes' samples, or the first `count` of them."""
-    samples: Any = trajectory.outputs
-    if isinstance(samples, Tensor):
-        samples = gathered(accelerator, samples)
-    else:
-        samples = gather_object(list(samples))
+    samples = outputs_of(trajectory.outputs).everyones(accelerator).seen
     prompts: Any = gather_object(list(trajectory.prompts))
     columns: dict[str, Any] = {
         name: gather_object(list(values)) for name, values in trajectory.columns.items()
@@ -56,7 +51,7 @@ def score_groups(
     samples, prompts, columns = everyone
     rows = [row for row, prompt in enumerate(prompts) if prompt in set(trajectory.prompts)]
     values, failures = combination.score(
-        samples[rows] if isinstance(samples, Tensor) else [samples[row] for row in rows],
+        outputs_of(samples).rows(rows).seen,
         [prompts[row] for row in rows],
         {name: [given[row] for row in rows] for name, given in columns.items()},
         group=True,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rewards.errors import RewardError
-from rewards.files import INDEX, read_index
+from rewards.files import INDEX, entry_name, read_index
 from rewards.rule import Rule
 from rewards.specification import roles
 from rewards.tables import aligned
@@ -48,7 +48,12 @@ def report(path: Path) -> str:
     entries = read_index(folder)
     rule = read_rule(folder.parents[1] / "config.yaml")
     parts = {
-        role.label: np.array([_number(entry, role.label, folder) for entry in entries])
+        role.label: np.array(
+            [
+                _number(entry, role.label, f"{folder / INDEX}: sample {entry_name(entry, number)}")
+                for number, entry in enumerate(entries, 1)
+            ]
+        )
         for role in rule.roles
     }
     prompts = [entry["prompt"] for entry in entries]
@@ -63,7 +68,7 @@ def report(path: Path) -> str:
                 absence.label,
                 f"{absence.swapped:.0%}",
                 f"{absence.kept} of {absence.best}",
-                f"{entries[row]['file']}: rank {before} to {after}",
+                f"{entry_name(entries[row], row + 1)}: rank {before} to {after}",
             ]
         )
     return "\n".join([head, *aligned(rows)])
@@ -167,12 +172,12 @@ def _samples_folder(path: Path) -> Path:
     return folders[-1].parent.resolve()
 
 
-def _number(entry: dict[str, Any], label: str, folder: Path) -> float:
+def _number(entry: dict[str, Any], label: str, where: str) -> float:
     rewards = entry.get("rewards")
     number = rewards.get(label, "") if isinstance(rewards, dict) else ""
     if not isinstance(number, (int, float, type(None))):
         raise RewardError(
-            f"{folder / INDEX}: sample {entry['file']} has no number of the reward '{label}', "
-            "which the run's config.yaml names: name a folder that the run has saved"
+            f"{where} has no number of the reward '{label}', which the run's config.yaml names: "
+            "name a folder that the run has saved"
         )
     return math.nan if number is None else float(number)

@@ -1,4 +1,4 @@
-"""Samples in files, to be scored: pictures, a folder of a run's pictures, lines of text."""
+"""Samples in files, to be scored: pictures, a folder of a run's samples, lines of text."""
 
 import itertools
 import json
@@ -46,7 +46,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_index(folder: Path) -> list[dict[str, Any]]:
-    """The samples that a run saved in `samples/<iteration>/`: file, prompt, rewards, total.
+    """The samples that a run saved in `samples/<iteration>/`: each with a `prompt`, the `file` of
+    its picture or its `text`, and, where its prompt has columns, `columns`.
 
     Raises:
         RewardError: the folder has no such index.
@@ -62,15 +63,25 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
     if not isinstance(samples, list):
         raise RewardError(f'{path} has no list of "samples": name a folder that a run has saved')
     for number, sample in enumerate(samples, 1):
-        _refuse_unlike(sample, ("file", "prompt"), f"{path}: sample {number}")
+        where = f"{path}: sample {number}"
+        _refuse_unlike(sample, ("prompt",), where)
+        _refuse_unlike(sample, (_content_key(sample, where),), where)
+        if not isinstance(columns := sample.get("columns", {}), dict):
+            shown = json.dumps(columns)
+            raise RewardError(f'{where}: "columns" is {shown}, which is not an object in braces')
     return samples
+
+
+def entry_name(entry: Mapping[str, Any], number: int) -> str:
+    """What a sample of an index is called: by its file, a text by its number, from 1."""
+    return entry.get("file", f"#{number}")
 
 
 def find(paths: Sequence[Path], prompt: str) -> list[Found]:
     """All samples in some files and folders.
 
-    A folder is a run's `samples/<iteration>/`, whose index holds the prompts; `.jsonl` has a
-    `prompt` and a `text` in each line, and columns beside them; `.txt` has a text in each line;
+    A folder is a run's `samples/<iteration>/`, whose index holds prompts and columns; `.jsonl` has
+    a `prompt` and a `text` in each line, and columns beside them; `.txt` has a text in each line;
     any other file is a picture. `prompt` is that of samples which come without one.
 
     Raises:
@@ -108,8 +119,10 @@ def score(reward: Reward, found: Sequence[Found]) -> Iterator[tuple[Found, float
 
 def _find(path: Path, prompt: str) -> Iterator[Found]:
     if path.is_dir():
-        for entry in read_index(path):
-            yield Found(str(path / entry["file"]), path / entry["file"], entry["prompt"], {})
+        for number, entry in enumerate(read_index(path), 1):
+            name = str(path / entry_name(entry, number))
+            content = entry["text"] if "text" in entry else path / entry["file"]
+            yield Found(name, content, entry["prompt"], entry.get("columns", {}))
     elif path.suffix == ".jsonl":
         for number, row in enumerate(read_lines(path), 1):
             _refuse_unlike(row, ("text",), f"{path}: line {number}")
@@ -119,6 +132,15 @@ def _find(path: Path, prompt: str) -> Iterator[Found]:
             yield Found(f"{path}:{number}", text, prompt, {})
     else:
         yield Found(str(path), path, prompt, {})
+
+
+def _content_key(sample: Mapping[str, Any], where: str) -> str:
+    """The key under which an index has the sample itself; exactly one of two."""
+    keys = [key for key in ("file", "text") if key in sample]
+    if len(keys) != 1:
+        which = "both" if keys else "neither"
+        raise RewardError(f'{where} has {which} of "file", for a picture, and "text", for a text')
+    return keys[0]
 
 
 def _refuse_unlike(row: Any, keys: Sequence[str], where: str) -> None:

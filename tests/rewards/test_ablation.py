@@ -101,6 +101,19 @@ def test_prompts_with_one_sample_each_are_compared_with_each_other(run, capsys):
     assert lines[3].split()[:2] == ["small", "100%"]
 
 
+def test_texts_are_called_by_their_number(run, capsys):
+    index = run / "samples" / "000010" / "index.json"
+    content = json.loads(index.read_text())
+    for sample in content["samples"]:
+        sample["text"] = sample.pop("file")
+    index.write_text(json.dumps(content))
+    assert main(["ablate", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines()[3].endswith("#1: rank 1 to 3")
+    (run / "config.yaml").write_text("rewards: {big: 1, other: 1}")
+    assert main(["ablate", str(run)]) == 2
+    assert "sample #1 has no number of the reward 'other'" in capsys.readouterr().err
+
+
 def test_what_is_no_run_is_one_line_and_exit_code_2(run, tmp_path, capsys):
     (run / "config.yaml").unlink()
     assert main(["ablate", str(run)]) == 2

@@ -42,6 +42,21 @@ def test_score_reads_a_folder_of_a_run_and_lines_of_text(pictures, tmp_path, cap
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_score_reads_a_folder_of_a_run_s_texts_with_their_columns(tmp_path, capsys):
+    samples = [
+        {"text": "the cat", "prompt": "p\u00e9", "columns": {"reference": "the cat", "more": 1}},
+        {"text": "a dog", "prompt": "q", "columns": {"reference": "the dog", "more": None}},
+    ]
+    (tmp_path / "index.json").write_text(json.dumps({"samples": samples}))
+    assert main(["score", "exact_match", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"1\t{tmp_path}/#1\tpé\n0\t{tmp_path}/#2\tq\n"
+    assert main(["score", "code_tests", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"needs the column 'tests', which {tmp_path}/#1 lacks" in error
+    assert main(["score", "jpeg_compressibility", str(tmp_path)]) == 2
+    assert f"scores images, and {tmp_path}/#1 is a text" in capsys.readouterr().err
+
+
 def test_score_says_which_sample_could_not_be_scored(pictures, capsys):
     assert main(["score", "shapes_accuracy", str(pictures / "a.png"), "--prompt", "a cat"]) == 1
     printed = capsys.readouterr().out
@@ -116,6 +131,26 @@ def test_nothing_is_printed_before_a_refusal(words, complaint, pictures, monkeyp
         ("index.json", "[]", 'index.json has no list of "samples"'),
         ("index.json", '{"samples": [3]}', "sample 1 is not an object in braces"),
         ("index.json", '{"samples": [{"file": "a.png"}]}', 'sample 1 has no "prompt"'),
+        (
+            "index.json",
+            '{"samples": [{"prompt": "p", "text": "t"}, {"prompt": "p"}]}',
+            'sample 2 has neither of "file", for a picture, and "text", for a text',
+        ),
+        (
+            "index.json",
+            '{"samples": [{"prompt": "p", "text": "t", "file": "a.png"}]}',
+            'sample 1 has both of "file", for a picture, and "text"',
+        ),
+        (
+            "index.json",
+            '{"samples": [{"prompt": "p", "text": ["t"]}]}',
+            'sample 1: "text" is ["t"], which is not a text in quotes',
+        ),
+        (
+            "index.json",
+            '{"samples": [{"prompt": "p", "text": "t", "columns": ["c"]}]}',
+            'sample 1: "columns" is ["c"], which is not an object in braces',
+        ),
         ("a.jsonl", '{"prompt": "p"}', 'line 1 has no "text"'),
         ("a.jsonl", '{"prompt": "p", "text": 3}', 'line 1: "text" is 3, which is not a text'),
         ("a.jsonl", '\n{"prompt": 3}', 'line 2: "prompt" is 3, which is not a text'),
