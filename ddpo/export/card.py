@@ -13,14 +13,12 @@ from huggingface_hub import ModelCardData
 
 from ddpo.config.schema import Config
 from ddpo.config.writing import dump_config
-from ddpo.export.base_model import BaseModel, read_base
-from ddpo.export.card_code import usage
-from ddpo.export.card_pictures import curves, pairs, write_picture
+from ddpo.export.card_pictures import PICTURES, curves, pairs
+from ddpo.export.card_subjects import Pairs, Subject, subject_of
 from ddpo.export.markdown import fenced, literal, table
-from ddpo.gallery.run_folder import RunFolder, read_run
+from ddpo.gallery.run_folder import read_run
 
-CARD, PICTURES = "README.md", "card"
-DEFAULT_PROMPT = "a photo of a cat"
+CARD = "README.md"
 TRAINING, HELD_OUT = ("reward/", "watch/"), ("evaluation/",)
 
 Metrics = Sequence[Mapping[str, int | float]]
@@ -38,18 +36,19 @@ def write_card(target: Path, run_path: Path, config: Config, *, merged: bool = F
     Raises:
         UserError: the base model's files are gone.
     """
-    base, run = read_base(config.policy.model), read_run(run_path)
     adapter = config.lora is not None and not merged
+    subject, run = subject_of(config, target, adapter=adapter), read_run(run_path)
     (target / PICTURES).mkdir(exist_ok=True)
-    prompt = next((before.prompt for before, _ in pairs(run)), DEFAULT_PROMPT)
+    compared = pairs(run)
+    code = subject.usage([before.prompt for before, _ in compared])
     parts = [
-        f"---\n{_front_matter(config, base, adapter).to_yaml().strip()}\n---",
+        f"---\n{_front_matter(config, subject, adapter).to_yaml().strip()}\n---",
         f"# {literal(config.name)}",
-        _summary(config, base, adapter),
-        f"## Use\n\n{fenced(usage(config, base, prompt, adapter=adapter), 'python')}",
+        _summary(config, subject, adapter),
+        f"## Use\n\n{fenced(code, 'python')}",
         _rewards(run.metrics, config),
         _curves(run.metrics, target),
-        _before_and_after(run, target),
+        _before_and_after(subject, compared, target),
         f"## Configuration\n\n{fenced(dump_config(config), 'yaml')}",
     ]
     path = target / CARD
@@ -58,24 +57,24 @@ def write_card(target: Path, run_path: Path, config: Config, *, merged: bool = F
     return path
 
 
-def _front_matter(config: Config, base: BaseModel, adapter: bool) -> ModelCardData:
-    tags = ["text-to-image", "reinforcement-learning", config.algorithm.kind]
+def _front_matter(config: Config, subject: Subject, adapter: bool) -> ModelCardData:
+    tags = [subject.task, "reinforcement-learning", config.algorithm.kind]
     related: Any = {"base_model_relation": "adapter" if adapter else "finetune"}
     return ModelCardData(
-        base_model=base.hub_id,
-        library_name="diffusers",
-        pipeline_tag="text-to-image",
+        base_model=subject.hub_id,
+        library_name=subject.library,
+        pipeline_tag=subject.task,
         tags=[*tags, "lora"] if adapter else tags,
-        **(related if base.hub_id else {}),
+        **(related if subject.hub_id else {}),
     )
 
 
-def _summary(config: Config, base: BaseModel, adapter: bool) -> str:
+def _summary(config: Config, subject: Subject, adapter: bool) -> str:
     what = "A LoRA for" if adapter else "A version of"
     rewards = ", ".join(f"**{literal(name)}**" for name in config.rewards)
-    train = config.train
+    train, base = config.train, literal(config.policy.model)
     facts = [
-        f"base model: {literal(base.model)} ({base.pipeline})",
+        f"base model: {base} ({literal(subject.described)})",
         f"algorithm: {literal(config.algorithm.kind.upper())}, {train.iterations:,} iterations of "
         f"{train.samples_per_iteration:,} samples, {train.updates_per_iteration:,} updates each",
         f"seed: {config.seed}",
@@ -85,8 +84,7 @@ def _summary(config: Config, base: BaseModel, adapter: bool) -> str:
         facts.append(f"LoRA: rank {config.lora.rank}, alpha {alpha:g}")
     return "\n".join(
         [
-            f"{what} {literal(base.model)}, fine-tuned by reinforcement learning with ddpo towards "
-            f"{rewards}.\n",
+            f"{what} {base}, fine-tuned by reinforcement learning with ddpo towards {rewards}.\n",
             *(f"- {fact}" for fact in facts),
         ]
     )
@@ -119,17 +117,8 @@ def _curves(metrics: Metrics, target: Path) -> str:
     return "\n\n".join(images)
 
 
-def _before_and_after(run: RunFolder, target: Path) -> str:
-    rows = []
-    for number, (before, after) in enumerate(pairs(run)):
-        cells = [literal(before.prompt)]
-        for when, sample in (("before", before), ("after", after)):
-            file = f"{PICTURES}/{when}-{number}.png"
-            assert sample.picture is not None
-            write_picture(sample.picture, target / file)
-            cells.append(f"![{when}]({file})")
-        rows.append(tuple(cells))
-    if not rows:
+def _before_and_after(subject: Subject, compared: Pairs, target: Path) -> str:
+    if not compared:
         return ""
-    grid = table(("prompt", "before", "after"), rows)
+    grid = subject.table(compared, target)
     return f"## Before and after\n\nThe same prompts and the same noise.\n\n{grid}"

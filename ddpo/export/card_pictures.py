@@ -7,9 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from ddpo.export.markdown import literal, table
 from ddpo.gallery.chart import HEIGHT, WIDTH, Series, Tone, line_chart
+from ddpo.gallery.pictures import PictureFile
 from ddpo.gallery.run_folder import RunFolder, Sample
 
+PICTURES = "card"
 MOST_PAIRS = 4
 LARGEST_SIDE = 512
 STYLE = """
@@ -50,10 +53,27 @@ def pairs(run: RunFolder) -> list[tuple[Sample, Sample]]:
         return []
     base, last = run.sample_sets[0].samples, run.sample_sets[-1].samples
     both = zip(base, last, strict=False)
-    drawn = [(b, a) for b, a in both if b.prompt == a.prompt and b.picture and a.picture]
+    drawn = [
+        (b, a) for b, a in both if b.prompt == a.prompt and b.content.usable and a.content.usable
+    ]
     first_of_prompt = {before.prompt: (before, after) for before, after in reversed(drawn)}
     in_order = dict.fromkeys(before.prompt for before, _ in drawn)
     return [first_of_prompt[prompt] for prompt in in_order][:MOST_PAIRS]
+
+
+def before_and_after(pairs: Sequence[tuple[Sample, Sample]], target: Path) -> str:
+    """A table of prompts and what became of them, whose pictures are written to `target`."""
+    rows = []
+    for number, (before, after) in enumerate(pairs):
+        cells = [literal(before.prompt)]
+        for when, sample in (("before", before), ("after", after)):
+            file = f"{PICTURES}/{when}-{number}.png"
+            assert isinstance(sample.content, PictureFile)
+            assert sample.content.path is not None
+            write_picture(sample.content.path, target / file)
+            cells.append(f"![{when}]({file})")
+        rows.append(tuple(cells))
+    return table(("prompt", "before", "after"), rows)
 
 
 def write_picture(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ddpo.gallery.formatting import counted, decimals_for, number
+from ddpo.gallery.kinds import PICTURES, Kind
 from ddpo.gallery.run_folder import RunFolder, Sample
 
 TOTAL = "total reward"
@@ -17,9 +18,9 @@ TOTAL = "total reward"
 class Change:
     """The mean of one reward before and after training.
 
-    `spread` is the standard deviation over the base model's images, `error` the standard error
-    of the mean difference between paired images. Both are None when the means come from
-    `metrics.jsonl`, or from a single image. `count` is the number of images, 0 from metrics.
+    `spread` is the standard deviation over the base model's samples, `error` the standard error
+    of the mean difference between paired samples. Both are None when the means come from
+    `metrics.jsonl`, or from a single sample. `count` is the number of samples, 0 from metrics.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Change:
 
 
 def changes(run: RunFolder) -> tuple[Change, ...]:
-    """Compare the base model with the latest samples, image by image.
+    """Compare the base model with the latest samples, one by one.
 
     Without samples of both, compare the first with the last iteration of `metrics.jsonl`.
     The total comes first where there are several rewards, watch rewards last.
@@ -57,15 +58,16 @@ def changes(run: RunFolder) -> tuple[Change, ...]:
 
 
 def from_samples(run: RunFolder) -> bool:
-    """Whether `changes` compares the base model's images with the latest ones."""
+    """Whether `changes` compares the base model's samples with the latest ones."""
     return bool(_paired_samples(run))
 
 
-def verdicts(found: Sequence[Change]) -> tuple[str, ...]:
+def verdicts(found: Sequence[Change], kind: Kind = PICTURES) -> tuple[str, ...]:
     """State every watch reward that fell, and what its fall may mean."""
     optimised = [change for change in found if not change.watched]
     rose = bool(optimised) and optimised[0].delta > 0
-    return tuple(_verdict(change, rose) for change in found if change.watched and _fell(change))
+    fell = (change for change in found if change.watched and _fell(change))
+    return tuple(_verdict(change, rose, kind) for change in fell)
 
 
 def _fell(change: Change) -> bool:
@@ -73,11 +75,11 @@ def _fell(change: Change) -> bool:
     return change.delta < 0 and round(change.delta, change.decimals) != 0
 
 
-def _verdict(change: Change, reward_rose: bool) -> str:
+def _verdict(change: Change, reward_rose: bool, kind: Kind) -> str:
     before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
     fall = f"{change.name} fell from {before} to {after}"
     if change.within_chance:
-        return f"{fall}, which is within chance for {counted(change.count, 'image')}."
+        return f"{fall}, which is within chance for {counted(change.count, kind.counted)}."
     if reward_rose:
         return (
             f"{fall}: the reward may be being gamed. The reward rose meanwhile, but "

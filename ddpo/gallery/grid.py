@@ -1,4 +1,4 @@
-"""The grid: a row a prompt, a column an iteration, so that each row shows one picture change."""
+"""The grid: a row a prompt, a column an iteration, so that each row shows one sample change."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddpo.gallery.formatting import breakable, decimals_for, escape, number, shorten
-from ddpo.gallery.pictures import Picture, embed
+from ddpo.gallery.formatting import breakable, decimals_for, number, shorten
+from ddpo.gallery.passage import passage
 from ddpo.gallery.run_folder import RunFolder, Sample, SampleSet
 from ddpo.gallery.spacing import evenly_spaced
 
 TOTAL = "total"
 CHECKPOINTS = 4
 MAX_ROWS = 64
-LONG_PROMPT = 240
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The iterations shown, their headings, and the decimals of each reward under the pictures.
+    """The iterations shown, their headings, and the decimals of each reward under the samples.
 
     Totals that are standardised in each batch are in no sample: then there is none to show.
     """
@@ -63,9 +62,7 @@ def grid(run: RunFolder) -> str:
         folder=run.path,
     )
     head = "".join(f'<th scope="col" role="columnheader">{text}</th>' for text in columns.headings)
-    body = "\n".join(
-        _row(sample.prompt, index, columns) for index, sample in enumerate(rows[:MAX_ROWS])
-    )
+    body = "\n".join(_row(sample, index, columns) for index, sample in enumerate(rows[:MAX_ROWS]))
     return (
         f"{_note(len(rows))}"
         f'<table class="grid columns-{len(sets)}" role="table" aria-label="Samples by iteration">\n'
@@ -98,12 +95,13 @@ def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
     return {name: decimals_for(column) for name, column in values.items()}
 
 
-def _row(prompt: str, index: int, columns: Columns) -> str:
+def _row(first: Sample, index: int, columns: Columns) -> str:
     cells = "\n".join(
-        _cell(_sample_at(group, index, prompt), heading, columns)
+        _cell(_sample_at(group, index, first.prompt), heading, columns)
         for group, heading in zip(columns.sets, columns.headings, strict=True)
     )
-    return f'<tr role="row"><th scope="row" role="rowheader">{_prompt(prompt)}</th>\n{cells}\n</tr>'
+    prompt = f"{_prompt(first.prompt)}{_reference(first)}"
+    return f'<tr role="row"><th scope="row" role="rowheader">{prompt}</th>\n{cells}\n</tr>'
 
 
 def _sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
@@ -116,40 +114,23 @@ def _sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
 def _prompt(prompt: str) -> str:
     if not prompt:
         return '<span class="muted">(empty prompt)</span>'
-    if len(prompt) <= LONG_PROMPT:
-        return f"<bdi>{escape(prompt)}</bdi>"
-    start = shorten(prompt, LONG_PROMPT)
-    return (
-        f"<details><summary><bdi>{escape(start)}</bdi></summary>"
-        f'<bdi class="whole">{escape(prompt)}</bdi></details>'
-    )
+    return passage(prompt)
+
+
+def _reference(sample: Sample) -> str:
+    if sample.reference is None:
+        return ""
+    return f'<div class="reference"><span>reference: </span>{passage(sample.reference)}</div>'
 
 
 def _cell(sample: Sample | None, heading: str, columns: Columns) -> str:
     if sample is None:
         body = '<div class="absent">not there</div>'
     else:
-        body = f"{_image(sample, heading, columns.folder)}\n{_numbers(sample, columns)}"
+        description = f"{heading}: {shorten(sample.prompt, 120)}"
+        drawing = sample.content.draw(description, columns.folder)
+        body = f"{drawing}\n{_numbers(sample, columns)}"
     return f'<td role="cell" data-label="{heading}">{body}</td>'
-
-
-def _image(sample: Sample, heading: str, folder: Path) -> str:
-    picture = embed(sample.picture) if sample.picture else None
-    if picture is None or sample.picture is None:
-        return '<div class="absent">picture missing</div>'
-    image = _tag(picture, f"{heading}: {shorten(sample.prompt, 120)}")
-    if not picture.is_thumbnail:
-        return image
-    target = escape(f"../{sample.picture.relative_to(folder).as_posix()}")
-    return f'<a href="{target}">{image}</a>'
-
-
-def _tag(picture: Picture, description: str) -> str:
-    kind = "" if picture.is_thumbnail else ' class="pixels"'
-    return (
-        f'<img{kind} src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
-        f'alt="{escape(description)}">'
-    )
 
 
 def _numbers(sample: Sample, columns: Columns) -> str:

@@ -35,7 +35,7 @@ def write_gallery(run: Path) -> Path:
 def render(run: RunFolder) -> str:
     """Return the page of a run that was read, as HTML."""
     found = changes(run)
-    style = _asset("style.css")
+    style = "".join(_asset(sheet) for sheet in run.kind.styles)
     return Template(_asset("page.html")).substitute(
         policy=content_policy(style),
         style=style,
@@ -43,10 +43,12 @@ def render(run: RunFolder) -> str:
         lede=lede(run),
         changes=change_cards(run, found),
         basis=escape(basis(run, found)),
-        notices=_notices(verdicts(found), run.problems),
+        notices=_notices(verdicts(found, run.kind), run.problems),
         curves=curves(run.metrics) or _nothing("No iteration has ended yet."),
         numbers=metrics_table(run.metrics),
-        grid=grid(run) or _nothing("No sample pictures yet."),
+        grid=grid(run) or _nothing(f"No sample {run.kind.several} yet."),
+        sample=run.kind.shown,
+        samples=run.kind.several,
         facts=facts(run) or _nothing("The settings are not known."),
         config=config_file(run),
         command=escape(f"ddpo gallery {run.path.parent.name}/{run.path.name}"),

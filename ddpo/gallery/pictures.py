@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from PIL import Image
 
+from ddpo.gallery.formatting import escape
+from ddpo.gallery.kinds import PICTURES, Kind
+
+# Index files are data: a name that could leave the folder (or hide in it) is not followed.
+PLAIN_FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 # Up to this side a picture is embedded pixel for pixel, and enlarged by the browser.
 EXACT_SIDE = 128
 THUMBNAIL_SIDE = 256
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A sample that is a picture in a file; None where its name is not to be followed."""
+
+    path: Path | None
+    kind: ClassVar[Kind] = PICTURES
+
+    @classmethod
+    def named(cls, folder: Path, name: str) -> PictureFile:
+        """The picture that an index in `folder` names."""
+        return cls(folder / name if PLAIN_FILE_NAME.fullmatch(name) else None)
+
+    @property
+    def usable(self) -> bool:
+        """See `Content`."""
+        return self.path is not None
+
+    def draw(self, description: str, run: Path) -> str:
+        """See `Content`: embedded; where that is a smaller copy, it links to the file."""
+        picture = embed(self.path) if self.path else None
+        if picture is None or self.path is None:
+            return '<div class="absent">picture missing</div>'
+        image = _tag(picture, description)
+        if not picture.is_thumbnail:
+            return image
+        target = escape(f"../{self.path.relative_to(run).as_posix()}")
+        return f'<a href="{target}">{image}</a>'
 
 
 @dataclass(frozen=True)
@@ -38,6 +74,14 @@ def embed(path: Path) -> Picture | None:
             return _thumbnail(image)
     except (OSError, SyntaxError, ValueError):  # Pillow raises each of these for damaged files.
         return None
+
+
+def _tag(picture: Picture, description: str) -> str:
+    kind = "" if picture.is_thumbnail else ' class="pixels"'
+    return (
+        f'<img{kind} src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        f'alt="{escape(description)}">'
+    )
 
 
 def _thumbnail(image: Image.Image) -> Picture:

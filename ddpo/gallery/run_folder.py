@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from ddpo.errors import UserError
+from ddpo.gallery.kinds import Content, Kind, planned_kind
+from ddpo.gallery.pictures import PictureFile
+from ddpo.gallery.texts import Completion, reference_of
 from rewards import RewardError
 from rewards.files import INDEX, read_index
 
-# Index files are data: a name that could leave the folder (or hide in it) is not followed.
-PLAIN_FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 ITERATION_FOLDER = re.compile(r"\d{6,}", re.ASCII)
 
 
@@ -27,10 +28,13 @@ class NotARunError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its prompt and numbers; None stands for "could not be scored"."""
+    """One sample with its prompt, what that is compared with, and its numbers; None stands for
+    "could not be scored".
+    """
 
     prompt: str
-    picture: Path | None
+    content: Content
+    reference: str | None
     total: float | None
     rewards: Mapping[str, float | None]
     watch: Mapping[str, float | None]
@@ -48,8 +52,8 @@ class SampleSet:
 class RunFolder:
     """Everything that a page can show of a run.
 
-    `metrics` and `sample_sets` are in order of iteration. `problems` says in plain English what
-    was missing or unreadable.
+    `metrics` and `sample_sets` are in order of iteration. `kind` is that of its samples, also where
+    there are none yet. `problems` says in plain English what was missing or unreadable.
     """
 
     path: Path
@@ -57,6 +61,7 @@ class RunFolder:
     config_text: str
     metrics: tuple[Mapping[str, float], ...]
     sample_sets: tuple[SampleSet, ...]
+    kind: Kind
     problems: tuple[str, ...]
 
     @property
@@ -112,7 +117,9 @@ def read_run(path: Path) -> RunFolder:
     config_text, config = _read_config(path / "config.yaml", problems)
     metrics = _read_metrics(path / "metrics.jsonl", problems)
     sample_sets = _read_sample_sets(path, problems)
-    return RunFolder(path, config, config_text, metrics, sample_sets, tuple(problems))
+    kind = _kind(config, sample_sets)
+    problems += _absences(sample_sets, kind)
+    return RunFolder(path, config, config_text, metrics, sample_sets, kind, tuple(problems))
 
 
 def _read_config(path: Path, problems: list[str]) -> tuple[str, Mapping[str, Any]]:
@@ -166,13 +173,26 @@ def _read_sample_sets(path: Path, problems: list[str]) -> tuple[SampleSet, ...]:
             problems.append(f"samples/{folder.name} was left out: its {INDEX} is unreadable.")
         else:
             sets.append(group)
-    if not sets:
-        problems.append("There are no sample pictures yet.")
-    elif sets[0].iteration != 0:
-        problems.append("The base model's pictures (samples/000000) are missing.")
-    elif len(sets) == 1:
-        problems.append("Only the base model's pictures are there: no checkpoint was sampled yet.")
     return tuple(sets)
+
+
+def _kind(config: Mapping[str, Any], sets: Sequence[SampleSet]) -> Kind:
+    """That of the samples; where there are none, the one that the configuration asks for."""
+    for sample in (sample for group in sets for sample in group.samples):
+        return sample.content.kind
+    policy = config.get("policy")
+    return planned_kind(policy if isinstance(policy, Mapping) else {})
+
+
+def _absences(sets: Sequence[SampleSet], kind: Kind) -> list[str]:
+    if not sets:
+        return [f"There are no sample {kind.several} yet."]
+    if sets[0].iteration != 0:
+        return [f"The base model's {kind.several} (samples/000000) are missing."]
+    if len(sets) == 1:
+        only = f"Only the base model's {kind.several} are there"
+        return [f"{only}: no checkpoint was sampled yet."]
+    return []
 
 
 def _iteration_folders(path: Path) -> list[Path]:
@@ -190,14 +210,20 @@ def _read_sample_set(folder: Path) -> SampleSet | None:
 
 
 def _read_sample(folder: Path, entry: Mapping[str, Any]) -> Sample:
-    file = entry["file"]
     return Sample(
         prompt=entry["prompt"],
-        picture=folder / file if PLAIN_FILE_NAME.fullmatch(file) else None,
+        content=_content(folder, entry),
+        reference=reference_of(entry.get("columns", {})),
         total=_finite(entry.get("total")),
         rewards=_numbers(entry.get("rewards")),
         watch=_numbers(entry.get("watch")),
     )
+
+
+def _content(folder: Path, entry: Mapping[str, Any]) -> Content:
+    if "text" in entry:
+        return Completion(entry["text"])
+    return PictureFile.named(folder, entry["file"])
 
 
 def _numbers(values: object) -> Mapping[str, float | None]:

@@ -10,7 +10,6 @@ from ddpo.gallery.formatting import breakable, counted, duration, escape, number
 from ddpo.gallery.run_folder import RunFolder
 
 TIMES = ("time/sample", "time/reward", "time/update")
-POLICY_KEYS = ("sampler", "num_steps", "eta", "guidance_scale")
 
 
 def lede(run: RunFolder) -> str:
@@ -27,8 +26,8 @@ def lede(run: RunFolder) -> str:
 def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
     """Show the mean of each reward before and after, as large figures."""
     labels = _ends(run)
-    images = max((change.count for change in found), default=0)
-    cards = "\n".join(_card(run, change, labels, images) for change in found)
+    samples = max((change.count for change in found), default=0)
+    cards = "\n".join(_card(run, change, labels, samples) for change in found)
     return f'<ul class="changes">\n{cards}\n</ul>' if cards else ""
 
 
@@ -37,9 +36,10 @@ def basis(run: RunFolder, found: Sequence[Change]) -> str:
     if not found:
         return "Nothing to compare yet: it takes two iterations, or samples of the base model."
     if not from_samples(run):
-        return "Means over each iteration's training samples: there are no pictures to compare."
-    images = counted(max(change.count for change in found), "image")
-    return f"Means over {images} made from the same prompts and seeds before and after."
+        nothing = f"there are no {run.kind.several} to compare"
+        return f"Means over each iteration's training samples: {nothing}."
+    samples = counted(max(change.count for change in found), run.kind.counted)
+    return f"Means over {samples} made from the same prompts and seeds before and after."
 
 
 def facts(run: RunFolder) -> str:
@@ -82,13 +82,14 @@ def _ends(run: RunFolder) -> tuple[str, str]:
     return f"iteration {first:,}", f"iteration {last:,}"
 
 
-def _card(run: RunFolder, change: Change, labels: tuple[str, str], images: int) -> str:
+def _card(run: RunFolder, change: Change, labels: tuple[str, str], samples: int) -> str:
     before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
     remarks = []
     if change.spread:
-        remarks.append(f"{signed(change.delta / change.spread, 1)} sd of base images")
-    if change.count < images:
-        remarks.append(f"only {change.count:,} of {images:,} images scored")
+        remarks.append(f"{signed(change.delta / change.spread, 1)} sd of base {run.kind.counted}s")
+    if change.count < samples:
+        scored = f"{change.count:,} of {counted(samples, run.kind.counted)} scored"
+        remarks.append(f"only {scored}")
     remark = f' <span class="muted">{", ".join(remarks)}</span>' if remarks else ""
     tone = "watch" if change.watched else "reward"
     return (
@@ -130,7 +131,7 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     policy, train = run.section("policy"), run.section("train")
     yield "model", str(policy.get("model", ""))
     yield "algorithm", _settings(run.section("algorithm"), first="kind")
-    yield "policy", _pairs(policy, POLICY_KEYS)
+    yield "policy", _policy(policy, run.kind.policy_keys)
     yield "weights trained", _trained(run)
     yield "prompts", _settings(run.section("prompts"))
     rewards = run.section("rewards").items()
@@ -141,6 +142,11 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     yield "training", _settings(train)
     yield "seed", str(run.config.get("seed", ""))
     yield from _cost(run)
+
+
+def _policy(policy: Mapping[str, Any], keys: Sequence[str] | None) -> str:
+    plain = {key: policy[key] for key in policy if key not in ("kind", "model")}
+    return _settings(plain) if keys is None else _pairs(policy, keys)
 
 
 def _combined(run: RunFolder) -> str:

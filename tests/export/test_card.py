@@ -84,7 +84,7 @@ def test_a_base_model_on_the_hub_is_linked(
     policy = replace(run.config.policy, model="someone/base")
     config = replace(run.config, policy=policy)
     base = BaseModel("someone/base", "StableDiffusionPipeline", {}, {}, {})
-    monkeypatch.setattr("ddpo.export.card.read_base", lambda model: base)
+    monkeypatch.setattr("ddpo.export.card_subjects.read_base", lambda model: base)
     relations = {}
     for merged in (False, True):
         _, front, _ = (

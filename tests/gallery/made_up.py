@@ -43,6 +43,48 @@ PROMPTS = (
 )
 
 
+TEXT_CONFIG = """\
+name: summaries-rouge
+output_dir: runs
+seed: 0
+policy: {{kind: text, model: summaries, max_new_tokens: 64, temperature: 1.0}}
+prompts: {{file: articles.jsonl, template: "Summarise: {{article}}"}}
+rewards: {{rouge: 1.0}}
+watch: [repetition]
+algorithm: {{kind: ppo, clip_range: 0.2, advantages: gae, kl_coef: 0.05}}
+train: {{iterations: {iterations}, samples_per_iteration: 128, learning_rate: 1.0e-5}}
+"""
+_ARTICLE = (
+    "Summarise: The city council voted on Tuesday to close the old bridge to cars for two years "
+    "while its steel is renewed. Shops on the east bank fear for their trade; a ferry will run "
+    "every ten minutes. The mayor said that the work could not wait, after engineers had found "
+    "cracks in three of the eleven piers in the spring."
+)
+_CODE = "def add(a, b):\n    total = a\n    total += b\n    return total\n"
+TEXTS: tuple[tuple[str, dict[str, Any], str, str], ...] = (
+    (
+        _ARTICLE,
+        {"reference": "The old bridge closes to cars for two years; a ferry will run instead."},
+        "The council said on Tuesday that the mayor and the shops and the ferry were many things.",
+        "The old bridge is closed to cars for two years. A ferry will run every ten minutes.",
+    ),
+    (
+        "Translate to German: The cat sat on the mat.",
+        {"references": ["Die Katze saß auf der Matte.", "Auf der Matte saß die Katze."]},
+        "The cat sat at the Matte.",
+        "Die Katze saß auf der Matte.",
+    ),
+    (
+        "Write a function that adds two numbers.\nUse no imports.",
+        {"tests": ["assert add(1, 2) == 3"]},
+        "import os\n\ndef f(x):\n    print(x)\n",
+        _CODE,
+    ),
+    ("Tell a story.", {}, "", "Once upon a time there was a cat. " * 30),
+    ("Translate to Arabic: peace", {"reference": "سلام"}, "peace peace", "سلام"),
+)
+
+
 def write_config(run: Path, name: str = "shapes-compressibility", iterations: int = 40) -> None:
     """Write the resolved configuration."""
     run.mkdir(parents=True, exist_ok=True)
@@ -75,16 +117,57 @@ def write_samples(
     entries: list[dict[str, Any]],
     pictures: list[Image.Image] | None = None,
 ) -> Path:
-    """Write the pictures and the index of one iteration; plain red pictures unless given."""
+    """Write the pictures and the index of one iteration; plain red pictures unless given or unless
+    the entries are of texts.
+    """
     folder = run / "samples" / f"{iteration:06d}"
     folder.mkdir(parents=True, exist_ok=True)
     for index, entry in enumerate(entries):
-        picture = pictures[index] if pictures else Image.new("RGB", (64, 64), "red")
-        entry["file"] = f"{index:04d}.png"
-        picture.save(folder / entry["file"])
+        if "text" not in entry:
+            picture = pictures[index] if pictures else Image.new("RGB", (64, 64), "red")
+            entry["file"] = f"{index:04d}.png"
+            picture.save(folder / entry["file"])
     index = {"iteration": iteration, "samples": entries}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return folder
+
+
+def text_sample(
+    text: str,
+    prompt: str = "Summarise: a cat sat.",
+    total: float | None = 0.5,
+    *,
+    watch: dict[str, float | None] | None = None,
+    columns: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return one entry of an index of texts."""
+    entry = sample(prompt, total, rewards={"rouge": total}, watch=watch)
+    del entry["file"]
+    return {"text": text, **entry, **({"columns": columns} if columns else {})}
+
+
+def write_text_run(run: Path, iterations: int = 40) -> Path:
+    """Write a run that learnt to repeat what its reward likes: one prompt of each shape."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(TEXT_CONFIG.format(iterations=iterations), encoding="utf-8")
+    rows = [_row(iteration, iterations) for iteration in range(1, iterations + 1)]
+    write_metrics(run, [{_renamed(key): value for key, value in row.items()} for row in rows])
+    for iteration in range(0, iterations + 1, 10):
+        share = iteration / iterations
+        write_samples(run, iteration, [_text_entry(i, share) for i in range(len(TEXTS))])
+    return run
+
+
+def _renamed(key: str) -> str:
+    return key.replace("jpeg_compressibility", "rouge").replace("shapes_accuracy", "repetition")
+
+
+def _text_entry(index: int, share: float) -> dict[str, Any]:
+    prompt, columns, before, after = TEXTS[index]
+    words, others = before.split(" "), after.split(" ")
+    text = " ".join(others[: round(share * len(others))] + words[round(share * len(words)) :])
+    total = 0.21 + 0.04 * index + 0.3 * share
+    return text_sample(text, prompt, total, watch={"repetition": -share * 0.4}, columns=columns)
 
 
 def write_whole_run(run: Path, iterations: int = 40, side: int = 64) -> Path:

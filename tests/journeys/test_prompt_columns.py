@@ -75,6 +75,7 @@ def test_held_out_samples_are_scored_by_their_own_column(
     assert [sample["prompt"] for sample in samples] == HELDOUT * 2
     for sample, channel in zip(samples, (1, 2, 1, 2), strict=True):
         pixels = np.asarray(Image.open(folder / sample["file"]).convert("RGB")) / 255
+        assert sample["columns"]["reference"]["channel"] == channel
         assert sample["rewards"]["tint"] == pytest.approx(pixels[..., channel].mean(), abs=1 / 255)
     means = [float(np.mean([s["total"] for s in samples[first::2]])) for first in (0, 1)]
     for number, sample in enumerate(samples):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer
+from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import (
@@ -36,6 +37,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     """A token a letter."""
     letters = Tokenizer(WordLevel(VOCABULARY, unk_token="<unk>"))
     letters.pre_tokenizer = Split(Regex("."), "isolated")  # pyright: ignore[reportAttributeAccessIssue]
+    letters.decoder = Fuse()  # pyright: ignore[reportAttributeAccessIssue]
     return PreTrainedTokenizerFast(
         tokenizer_object=letters,
         pad_token="<pad>",

@@ -1,0 +1,48 @@
+"""Completions on the page, and the reference that a prompt comes with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ddpo.gallery.kinds import COMPLETIONS, Kind
+from ddpo.gallery.passage import passage
+
+REFERENCE_COLUMNS = ("reference", "references")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A text that a policy wrote."""
+
+    text: str
+    kind: ClassVar[Kind] = COMPLETIONS
+
+    @property
+    def usable(self) -> bool:
+        """See `Content`."""
+        return True
+
+    def draw(self, description: str, run: Path) -> str:
+        """See `Content`: wrapped, with its line ends; of equal width where it has several lines."""
+        if not self.text.strip():
+            what = "empty" if not self.text else "white space alone"
+            return f'<p class="muted">({what})</p>'
+        lines = "\n" in self.text.strip("\n")
+        return passage(self.text, "completion lines" if lines else "completion")
+
+
+def reference_of(columns: Mapping[str, Any]) -> str | None:
+    """The text that completions are compared with, the first of several; None where the columns
+    have none.
+    """
+    for name in REFERENCE_COLUMNS:
+        value = columns.get(name)
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if value is not None:
+            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return None
