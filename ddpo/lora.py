@@ -14,13 +14,20 @@ from ddpo.config.schema import LoraConfig
 from ddpo.errors import UserError
 
 
-def add_lora(network: Any, config: LoraConfig, default_targets: Sequence[str]) -> None:
-    """Add trainable adapters to a diffusers model and freeze the rest. Adapters are kept in fp32.
+def add_lora(
+    network: Any,
+    config: LoraConfig,
+    default_targets: Sequence[str],
+    task_type: str | None = None,
+) -> None:
+    """Add trainable adapters to a model of diffusers or transformers and freeze the rest. Adapters
+    are kept in fp32.
 
     Args:
         network: the model.
         config: rank, alpha and targets.
         default_targets: layers that get an adapter where the configuration names none.
+        task_type: what peft is to take the model for when it loads the adapter.
 
     Raises:
         UserError: no layer bears any of the target names.
@@ -31,6 +38,7 @@ def add_lora(network: Any, config: LoraConfig, default_targets: Sequence[str]) -
         lora_alpha=config.alpha if config.alpha is not None else config.rank,  # pyright: ignore[reportArgumentType]
         init_lora_weights="gaussian",
         target_modules=targets,
+        task_type=task_type,
     )
     try:
         network.add_adapter(adapter)

@@ -19,7 +19,6 @@ from ddpo.distributed import gathered, on_main, summed
 from ddpo.errors import Interrupted, RunError, UserError, WriteError
 from ddpo.evaluation import evaluate, finite_mean
 from ddpo.export.card import write_card
-from ddpo.export.lora_file import name_base_model
 from ddpo.fitting import fit_sampling
 from ddpo.gallery import write_gallery
 from ddpo.metrics import Row
@@ -219,9 +218,7 @@ def _finish(run: Run) -> None:
     """Write the model in its home library's format, its card, and the gallery."""
 
     def save(folder: Path) -> None:
-        run.policy.save_pretrained(folder, weights)
-        if run.config.lora is not None:
-            name_base_model(folder, run.config.policy.model)
+        run.policy.save_pretrained(folder, weights, run.config.policy.model)
 
     def describe() -> None:
         write_card(run.folder.final, run.folder.path, run.config)

@@ -230,9 +230,11 @@ class Policy(Protocol):
         """Replace what is trained by a state that `trained_state` gave."""
         ...
 
-    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+    def save_pretrained(
+        self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None
+    ) -> None:
         """Write the model (or its adapter) in the form that its home library loads, with this
-        `trained_state`, whole, for what is trained.
+        `trained_state`, whole, for what is trained. An adapter says which model it is for.
         """
         ...
 

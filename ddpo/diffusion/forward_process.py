@@ -163,9 +163,11 @@ class ForwardProcessPolicy:
             self._old.load_state(state)
         self._policy.load_trained_state(_without_old(state))
 
-    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+    def save_pretrained(
+        self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None
+    ) -> None:
         """See `Policy`; without the old policy."""
-        self._policy.save_pretrained(folder, _without_old(state))
+        self._policy.save_pretrained(folder, _without_old(state), base_model)
 
     def _draw_steps(self, generator: RowGenerator) -> Int[Tensor, "b a"]:
         """Which steps' levels each row is noised to: all different, in an order of its own."""

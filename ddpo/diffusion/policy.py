@@ -21,6 +21,7 @@ from ddpo.diffusion.family import Family
 from ddpo.diffusion.step_choice import StepChoice
 from ddpo.diffusion.transitions import Gaussian
 from ddpo.dtypes import autocast_context
+from ddpo.export.lora_file import name_base_model
 from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
 from ddpo.sharding import placed_like, trained_parameters
@@ -176,7 +177,9 @@ class DiffusionPolicy:
         for name, parameter in own.items():
             parameter.copy_(placed_like(state[name], parameter))
 
-    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+    def save_pretrained(
+        self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None
+    ) -> None:
         """Write diffusers' own format: a LoRA (`load_lora_weights`), or the pipeline
         (`from_pretrained`).
         """
@@ -190,6 +193,8 @@ class DiffusionPolicy:
             **{f"{name}_lora_layers": get_peft_model_state_dict(network, dict(state))},
             **_collate_lora_metadata({name: network}),
         )
+        if base_model is not None:
+            name_base_model(folder, base_model)
 
     @property
     def device(self) -> torch.device:

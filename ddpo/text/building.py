@@ -49,7 +49,8 @@ def build_token_policy(
         critic_model.requires_grad_(True)
         _freeze_head(critic_model)
     if config.lora is not None:
-        add_lora(model, config.lora, _lora_targets(language))
+        task_type = "SEQ_2_SEQ_LM" if language.is_encoder_decoder else "CAUSAL_LM"
+        add_lora(model, config.lora, _lora_targets(language), task_type)
     else:
         model.requires_grad_(True)
     if config.train.gradient_checkpointing:

@@ -147,7 +147,7 @@ def head_alone_makes_logits(model: Any) -> bool:
     capping.
     """
     ids = torch.tensor([[0, 1, 2]], device=model.device)
-    inputs: dict[str, Any] = {"input_ids": ids}
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = ids
     with torch.no_grad():

@@ -143,11 +143,15 @@ class TokenPolicy:
         for name, parameter in own.items():
             parameter.copy_(placed_like(state[name], parameter))
 
-    def save_pretrained(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+    def save_pretrained(
+        self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None
+    ) -> None:
         """Write transformers' own format, or peft's for a LoRA, without the critic."""
         own = {k.removeprefix(MODEL): v for k, v in state.items() if k.startswith(MODEL)}
         model = self._model
         if self._uses_lora:
+            for adapter in model.peft_config.values():
+                adapter.base_model_name_or_path = base_model
             model.save_pretrained(folder, state_dict=own)
         else:
             frozen = model.state_dict()
