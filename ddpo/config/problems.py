@@ -40,7 +40,8 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _kinds(section: str) -> str:
     """What `kind` of a section may be."""
-    branches = get_args(Config.__pydantic_fields__[section].annotation)
+    schema: Any = Config
+    branches = get_args(schema.__pydantic_fields__[section].annotation)
     tags = [get_args(branch.__pydantic_fields__["kind"].annotation) for branch in branches]
     return ", ".join(tag for branch in tags for tag in branch)
 
