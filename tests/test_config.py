@@ -59,7 +59,7 @@ checkpoint checkpoint.every checkpoint.keep
 evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
 evaluation.prompts evaluation.prompts.column evaluation.prompts.config
 evaluation.prompts.dataset evaluation.prompts.file evaluation.prompts.limit evaluation.prompts.set
-evaluation.prompts.split evaluation.prompts.template
+evaluation.prompts.split evaluation.prompts.rename evaluation.prompts.template
 evaluation.samples evaluation.greedy evaluation.temperature evaluation.top_k evaluation.top_p
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
@@ -73,7 +73,7 @@ policy.chunk policy.max_length policy.min_length policy.missing_eos_penalty poli
 policy.temperature
 policy.window.every policy.window.kind policy.window.size policy.window.start policy.window.stride
 prompts prompts.column prompts.config prompts.dataset prompts.file prompts.limit prompts.set
-prompts.split prompts.template
+prompts.split prompts.rename prompts.template
 combine combine.kind combine.within
 scoring scoring.timeout scoring.workers scoring.overlap scoring.cache scoring.cache_limit
 reward_failures reward_failures.action reward_failures.limit

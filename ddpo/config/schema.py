@@ -52,6 +52,8 @@ class PromptsConfig:
     """A prompt with names of columns in braces: `Write a caption for: {text}`."""
     column: str | None = None
     """The column that is the prompt, where there is no template; `prompt` when omitted."""
+    rename: dict[str, str] | None = None
+    """Other names for columns, which rewards know: `{highlights: reference}`."""
     limit: PositiveInt | None = None
     """Take the first so many rows; all when omitted."""
 

@@ -32,7 +32,7 @@ def compose(table: Table, config: PromptsConfig, key: str) -> PromptSet:
     if config.template is not None:
         template = _template(config.template, table, f"{key}.template")
         texts = [_filled(template, table, row) for row in range(len(table))]
-        return PromptSet(texts, dict(table.columns))
+        return PromptSet(texts, _renamed(dict(table.columns), table, config, key))
     column = config.column or DEFAULT_COLUMN
     if column not in table.columns:
         raise UserError(
@@ -40,7 +40,20 @@ def compose(table: Table, config: PromptsConfig, key: str) -> PromptSet:
         )
     texts = [_prompt(table, row, column) for row in range(len(table))]
     rest = {name: values for name, values in table.columns.items() if name != column}
-    return PromptSet(texts, rest)
+    return PromptSet(texts, _renamed(rest, table, config, key))
+
+
+def _renamed(
+    columns: dict[str, list[Any]], table: Table, config: PromptsConfig, key: str
+) -> dict[str, list[Any]]:
+    """The columns under the names that rewards know."""
+    names = config.rename or {}
+    for name, new in names.items():
+        if name not in columns:
+            raise UserError(f"{key}.rename: {table.no_column(name)}")
+        if new in columns and new not in names:
+            raise UserError(f"{key}.rename: {table.name} has a column {new!r} already")
+    return {names.get(name, name): values for name, values in columns.items()}
 
 
 def _template(text: str, table: Table, key: str) -> Template:
@@ -56,17 +69,21 @@ def _template(text: str, table: Table, key: str) -> Template:
 
 
 def _filled(template: Template, table: Table, row: int) -> str:
-    """The prompt of one row; numbers are put in as Python writes them."""
+    """The prompt of one row; numbers are put in as Python writes them, a list of texts with one a
+    line.
+    """
     parts = []
-    for literal, name in template.pieces:
-        parts.append(literal)
-        if name is not None:
+    for piece in template.pieces:
+        parts.append(piece.literal)
+        if (name := piece.column) is not None:
             value = table.columns[name][row]
+            if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+                value = "\n".join(value)
             if isinstance(value, bool) or not isinstance(value, str | int | float):
                 raise table.problem(
-                    row, f"{name!r} is {_kind(value)}, and a template takes text and numbers"
+                    row, f"{name!r} is {_kind(value)}, and a template takes text, texts and numbers"
                 )
-            parts.append(str(value))
+            parts.append(str(value)[: piece.most])
     return _usable("".join(parts), table, row)
 
 

@@ -69,7 +69,7 @@ def _reader(file: Path, key: str) -> Callable[[Path, str], Table] | None:
 
 def _refuse_columns(config: PromptsConfig, key: str) -> None:
     """Refuse what speaks of columns where there are none."""
-    for name in ("template", "column"):
+    for name in ("template", "column", "rename"):
         if getattr(config, name) is not None:
             source = f"the set {config.set!r}" if config.file is None else str(config.file)
             raise UserError(

@@ -68,7 +68,7 @@ class TokenPolicy:
         self.network: nn.Module = network
         self.reference_network = reference
         self.network_passes = 0
-        self._language = language
+        self.language = language
         self._decoding = decoding
         self._heldout = heldout
         self._uses_lora = uses_lora
@@ -156,7 +156,7 @@ class TokenPolicy:
         else:
             frozen = model.state_dict()
             model.save_pretrained(folder, state_dict={**frozen, **own})
-        self._language.tokenizer.save_pretrained(folder)
+        self.language.tokenizer.save_pretrained(folder)
 
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:
@@ -180,7 +180,7 @@ class TokenPolicy:
         uniforms: Float[Tensor, "b t"] | None,
     ) -> Trajectory:
         """Completions, and what the policy says of them."""
-        language, prompt = self._language, self._prompts.of(prompts, self.device)
+        language, prompt = self.language, self._prompts.of(prompts, self.device)
         with autocast_context(self.device, self._autocast):
             written = complete(
                 self._model, language.tokenizer, prompt, decoding, language.eos_ids, uniforms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_first_rows_are_taken(tmp_path: Path, name: str) -> None:
         ("{}", "is not a template: {} names no column"),
         ("no column", "is not a template: it names no column, so that all prompts would be the"),
         ("{{text}}", "is not a template: it names no column"),
-        ("{text!r}", "is not a template: write {text} alone"),
+        ("{text!r}", "is not a template: write {text} alone, or {text:.200} for its first"),
         ("{size:>5}", "is not a template: write {size} alone"),
         ("{text:{size}}", "is not a template: write {text} alone"),
         ("a } {text}", "is not a template: Single '}' encountered in format string; double a"),
@@ -64,12 +65,37 @@ def test_a_template_that_cannot_be_filled(tmp_path: Path, template: str, reason:
     assert reason in message
 
 
-@pytest.mark.parametrize("value", ["null", "[1]", '{"a": 1}', "true"])
+@pytest.mark.parametrize("value", ["null", "[1]", "[]", '["a", 1]', '{"a": 1}', "true"])
 def test_a_template_takes_text_and_numbers(tmp_path: Path, value: str) -> None:
     lines = f'{{"text": "a"}}\n{{"text": {value}}}'
     message = refusal(tmp_path, "x.jsonl", lines, template="{text}")
     assert message.startswith("prompts.file: x.jsonl: line 2: 'text' is ")
-    assert message.endswith(", and a template takes text and numbers")
+    assert message.endswith(", and a template takes text, texts and numbers")
+
+
+def test_a_template_takes_the_beginning_of_a_text(tmp_path: Path) -> None:
+    lines = '{"text": "abcdef", "size": 12345}\n{"text": "ab", "size": 1}'
+    prompts = loaded(tmp_path, "x.jsonl", lines, template="<{text:.3}> {size:.2}{text:.0}")
+    assert prompts.texts == ["<abc> 12", "<ab> 1"]
+    assert prompts.columns["text"] == ["abcdef", "ab"]  # whole for the rewards
+
+
+def test_a_list_of_texts_is_put_in_with_one_a_line(tmp_path: Path) -> None:
+    prompts = loaded(
+        tmp_path, "x.jsonl", '{"tests": ["assert a", "assert b"]}', template="{tests}!"
+    )
+    assert prompts.texts == ["assert a\nassert b!"]
+
+
+def test_columns_get_the_names_that_rewards_know(tmp_path: Path) -> None:
+    rows = "text,highlights,id\na,b,c\n"
+    swapped = {"highlights": "reference", "id": "highlights"}
+    prompts = loaded(tmp_path, "x.csv", rows, column="text", rename=swapped)
+    assert prompts.columns == {"reference": ["b"], "highlights": ["c"]}
+    message = refusal(tmp_path, "x.csv", rows, column="text", rename={"hilights": "reference"})
+    assert message.startswith("prompts.rename: x.csv has no column 'hilights'; did you mean")
+    message = refusal(tmp_path, "x.csv", rows, column="text", rename={"highlights": "id"})
+    assert message == "prompts.rename: x.csv has a column 'id' already"
 
 
 def test_columns_are_named_once_and_in_order() -> None:
@@ -87,8 +113,10 @@ def test_a_missing_column_names_those_there_are(tmp_path: Path) -> None:
     assert refusal(tmp_path, "x.csv", f"{many}\n{many}").count("'c") == 20
 
 
-@pytest.mark.parametrize(("key", "value"), [("template", "{a}"), ("column", "a")])
-def test_prompts_without_columns_have_no_template(tmp_path: Path, key: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"), [("template", "{a}"), ("column", "a"), ("rename", {"a": "b"})]
+)
+def test_prompts_without_columns_have_no_template(tmp_path: Path, key: str, value: Any) -> None:
     message = refusal(tmp_path, "x.txt", "a\n", **{key: value})
     assert message.startswith(f"prompts.{key}: x.txt is prompts without columns; leave the key out")
     with pytest.raises(UserError, match=f"prompts.{key}: the set 'animals' is prompts without"):
