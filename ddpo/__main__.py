@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -59,7 +60,9 @@ def _parser() -> Parser:
     train.add_argument("--resume", action="store_true", help="continue the run in its folder")
     train.set_defaults(command=_train, parser=train, more="overrides")
 
-    sample = commands.add_parser("sample", help="pictures from a run or a model")
+    sample = commands.add_parser(
+        "sample", help="pictures or completions from a run, pictures from a model"
+    )
     sample.add_argument(
         "model", metavar="RUN_OR_MODEL", help="a run folder, shapes, a model folder, a hub id"
     )
@@ -68,6 +71,7 @@ def _parser() -> Parser:
     sample.add_argument("--num-steps", type=whole_number(1), help="denoising steps")
     sample.add_argument("--guidance-scale", type=float, help="classifier-free guidance")
     sample.add_argument("--eta", type=float, help="weight of DDIM's noise")
+    sample.add_argument("--greedy", action="store_true", help="the likeliest completions")
     sample.add_argument(
         "--out", type=Path, default=Path("pictures"), help="folder for the PNG files"
     )
@@ -136,14 +140,20 @@ def _sample(options: argparse.Namespace) -> None:
     prompts = options.prompts
     if len(prompts) == 1 and os.path.isfile(prompts[0]):  # Path.is_file raises on a long prompt
         prompts = load_prompts(PromptsConfig(file=Path(prompts[0]))).texts
-    images = sample(
+    samples = sample(
         options.model,
         prompts,
         seed=options.seed,
         num_steps=options.num_steps,
         guidance_scale=options.guidance_scale,
         eta=options.eta,
+        greedy=options.greedy,
     )
+    images = [one for one in samples if not isinstance(one, str)]
+    if not images:
+        for prompt, text in zip(prompts, samples, strict=True):
+            show(json.dumps({"prompt": prompt, "completion": text}, ensure_ascii=False))
+        return
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

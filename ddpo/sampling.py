@@ -1,5 +1,5 @@
-"""Pictures from a trained run or any model, through diffusers' own pipeline: anyone can reproduce
-them without ddpo.
+"""Samples from a trained run or any model. Pictures come through diffusers' own pipeline: anyone
+can reproduce them without ddpo.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def sample(
     num_steps: int | None = None,
     guidance_scale: float | None = None,
     eta: float | None = None,
-) -> list[Image.Image]:
-    """One picture per prompt; the i-th is drawn from `torch.Generator().manual_seed(seed + i)` on
-    the CPU.
+    greedy: bool = False,
+) -> list[Image.Image] | list[str]:
+    """One picture per prompt, the i-th drawn from `torch.Generator().manual_seed(seed + i)` on the
+    CPU; or one completion, of a run over the token chain.
 
     Args:
         run_or_model: a run folder (its final model, sampled as its held-out prompts are, all of it
@@ -44,13 +45,18 @@ def sample(
         num_steps: denoising steps; the run's, or 50.
         guidance_scale: as in diffusers; the run's, or the family's.
         eta: weight of DDIM's noise; the run's, or 1. A flow-matching model's plain solver has none.
+        greedy: the likeliest token at each place of a completion.
 
     Raises:
         UserError: no model can be loaded, the run has not finished, or `eta` is given for a model
-            whose plain solver has no noise.
+            whose plain solver has no noise, or an option is for samples of another kind.
     """
     path = Path(run_or_model)
     config = load_config(path / "config.yaml") if (path / "config.yaml").exists() else None
+    if config and config.policy.kind == "text":
+        return _completions(config, path, prompts, seed, greedy, (num_steps, guidance_scale, eta))
+    if greedy:
+        raise UserError("greedy is for completions, and this is a model of pictures")
     family = _trained_family(config, path) if config else load_family(str(run_or_model))
     heldout, chain = (config.evaluation, denoising(config)) if config else (None, None)
     options: dict[str, Any] = {
@@ -81,14 +87,38 @@ def sample(
     ]
 
 
-def _trained_family(config: Config, path: Path) -> Family:
-    """The model in a run's `final/`, or its base with the LoRA that lies there."""
+def _completions(
+    config: Config,
+    path: Path,
+    prompts: Sequence[str],
+    seed: int,
+    greedy: bool,
+    of_pictures: Sequence[float | None],
+) -> list[str]:
+    """What a run over the token chain writes."""
+    from ddpo.text.sampling import completions
+
+    if any(value is not None for value in of_pictures):
+        raise UserError(
+            f"num_steps, guidance_scale and eta are for pictures, and {path} is a run of texts"
+        )
+    return completions(config, _final(path), prompts, seed=seed, greedy=greedy)
+
+
+def _final(path: Path) -> Path:
+    """Where a finished run's model is."""
     final = RunFolder(path).final
     if not final.is_dir():
         raise UserError(
             f"{path} has no {final.name}/ yet; finish it with `ddpo train {path}/config.yaml "
             f"--resume`"
         )
+    return final
+
+
+def _trained_family(config: Config, path: Path) -> Family:
+    """The model in a run's `final/`, or its base with the LoRA that lies there."""
+    final = _final(path)
     asked = denoising(config)
     length, precision = asked.max_sequence_length, uniform_precision(asked.precision)
     if config.lora is None:

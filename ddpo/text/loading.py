@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.utils import logging
 
 from ddpo.config.text_policy import TextPolicyConfig
 from ddpo.dtypes import DTYPES
@@ -67,6 +69,8 @@ def load_language_model(asked: TextPolicyConfig) -> LanguageModel:
             ends a completion.
     """
     source = _source(asked.model)
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
     options: dict[str, Any] = {"dtype": DTYPES[asked.precision.network]}
     if asked.attention is not None:
         options["attn_implementation"] = asked.attention
