@@ -41,9 +41,9 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def policy_of(models: Models, name: str, **options: Any) -> TokenPolicy:
+def policy_of(model: Path, **options: Any) -> TokenPolicy:
     """A policy, moved as by an update."""
-    policy = built(models(name), **options)
+    policy = built(model, **options)
     disturb(policy)
     return policy
 
@@ -93,7 +93,7 @@ def moved(policy: TokenPolicy, trajectory: Trajectory) -> float:
 def test_evaluate_returns_the_log_probs_that_sample_stored(
     language_models: Models, name: str, lora: bool
 ) -> None:
-    policy = policy_of(language_models, name, lora=lora)
+    policy = policy_of(language_models(name), lora=lora)
     trajectory = sampled(policy)
     assert trajectory.log_probs.dtype == torch.float32
     assert moved(policy, trajectory) <= CLOSE
@@ -109,7 +109,7 @@ def test_evaluate_returns_the_log_probs_that_sample_stored(
 def test_log_probs_and_entropy_are_those_of_plain_transformers(
     language_models: Models, name: str, lora: bool, places: dict[str, Any]
 ) -> None:
-    policy = policy_of(language_models, name, lora=lora, **places)
+    policy = policy_of(language_models(name), lora=lora, **places)
     trajectory = sampled(policy)
     found = policy.evaluate(trajectory, ALL)
     assert found.entropy is not None
@@ -173,7 +173,7 @@ def test_kl_in_the_reward_is_measured_as_samples_are_made(
 @LORA
 def test_padding_changes_nothing(language_models: Models, name: str, lora: bool) -> None:
     """A sample is the same alone as with longer prompts and other completions."""
-    policy = policy_of(language_models, name, lora=lora, min_length=1)
+    policy = policy_of(language_models(name), lora=lora, min_length=1)
     together = sampled(policy, 12)
     whole, ids = policy.evaluate(together, ALL, with_kl=True), together.record["completion_ids"]
     assert len({len(prompt) for prompt in PROMPTS}) == 3
@@ -194,7 +194,7 @@ def test_padding_changes_nothing(language_models: Models, name: str, lora: bool)
 
 
 def test_samples_depend_on_their_own_numbers_only(language_models: Models) -> None:
-    policy = policy_of(language_models, "gpt2")
+    policy = policy_of(language_models("gpt2"))
 
     def texts(seed: int, iteration: int, *rows: tuple[int, int]) -> Any:
         generator = RowGenerator(seed, iteration, rows)
@@ -255,12 +255,12 @@ def test_a_text_that_ends_a_completion_is_written_and_not_shown(
     language_models: Models, name: str
 ) -> None:
     """Its tokens are actions; what comes after was never sampled."""
-    free = sampled(policy_of(language_models, name, missing_eos_penalty=1.0))
+    free = sampled(policy_of(language_models(name), missing_eos_penalty=1.0))
     assert isinstance(free.outputs, list)
     row = next(i for i, text in enumerate(free.outputs) if len(text) == 8)
     stop = free.outputs[row][3:5]
     stopped = sampled(
-        policy_of(language_models, name, missing_eos_penalty=1.0, stop=["never", stop])
+        policy_of(language_models(name), missing_eos_penalty=1.0, stop=["never", stop])
     )
     assert isinstance(stopped.outputs, list)
     assert stopped.outputs[row] == free.outputs[row][:3]
@@ -286,7 +286,7 @@ def test_padding_by_the_token_that_ends_a_text(
     settings = json.loads(file.read_text())
     assert settings.pop("pad_token") == "<pad>"
     file.write_text(json.dumps(settings))
-    policies = [policy_of(lambda name: path, name) for path in (language_models(name), folder)]
+    policies = [policy_of(language_models(name)), policy_of(folder)]
     padded, unpadded = map(sampled, policies)
     assert padded.outputs == unpadded.outputs
     assert torch.equal(padded.mask, unpadded.mask)
@@ -300,7 +300,7 @@ def test_padding_by_the_token_that_ends_a_text(
 
 def test_the_likeliest_token_is_taken_at_each_place(language_models: Models, name: str) -> None:
     places = PLACES[1]
-    policy = policy_of(language_models, name, **places)
+    policy = policy_of(language_models(name), **places)
     trajectory = policy.sample_greedily(PROMPTS)
     for row, prompt in enumerate(PROMPTS):
         ids = written(trajectory, row)
