@@ -15,9 +15,10 @@ from ddpo.text.policy import TokenPolicy
 
 def configured(
     model: Path,
-    lora: bool = False,
+    lora: Any = False,
     algorithm: Any = None,
     evaluation: Any = None,
+    train: Any = None,
     **policy: Any,
 ) -> Config:
     """A configuration of completions of eight letters at most."""
@@ -27,10 +28,12 @@ def configured(
         "prompts": {"set": "animals"},
         "rewards": {"length": 1},
         "algorithm": algorithm or {"kind": "ppo"},
-        "train": {"iterations": 1, "samples_per_iteration": 4},
+        "train": {"iterations": 1, "samples_per_iteration": 4} | (train or {}),
         "evaluation": evaluation or {},
     }
-    return decode_config(tree | ({"lora": {"rank": 4, "alpha": 8}} if lora else {}))
+    if lora:
+        tree["lora"] = {"rank": 4, "alpha": 8} if lora is True else lora
+    return decode_config(tree)
 
 
 def built(model: Path, dtype: torch.dtype = torch.float32, **options: Any) -> TokenPolicy:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ddpo.errors import UserError
 from ddpo.randomness import RowGenerator
+from ddpo.text.decoding import drawn
 from ddpo.text.policy import TokenPolicy
 from ddpo.trajectory import Trajectory
 from tests.support.language_models import ARCHITECTURES, CONTEXT, VOCABULARY
@@ -50,9 +51,14 @@ def policy_of(model: Path, **options: Any) -> TokenPolicy:
 
 def sampled(policy: TokenPolicy, count: int = COUNT, **options: Any) -> Trajectory:
     """So many samples of the prompts, in turn."""
-    rows = tuple((i % len(PROMPTS), i // len(PROMPTS)) for i in range(count))
+    rows = rows_of(count)
     generator = RowGenerator(seed=0, iteration=1, rows=rows)
     return policy.sample([PROMPTS[prompt] for prompt, _ in rows], generator, **options)
+
+
+def rows_of(count: int) -> tuple[tuple[int, int], ...]:
+    """The same as (prompt, which sample of that prompt)."""
+    return tuple((i % len(PROMPTS), i // len(PROMPTS)) for i in range(count))
 
 
 def written(trajectory: Trajectory, row: int) -> list[int]:
@@ -106,16 +112,19 @@ def test_evaluate_returns_the_log_probs_that_sample_stored(
 
 @LORA
 @pytest.mark.parametrize("places", PLACES, ids=str)
-def test_log_probs_and_entropy_are_those_of_plain_transformers(
+def test_tokens_and_their_numbers_are_those_of_plain_transformers(
     language_models: Models, name: str, lora: bool, places: dict[str, Any]
 ) -> None:
+    """Drawn from its distribution, one row at a time and without padding; and scored so."""
     policy = policy_of(language_models(name), lora=lora, **places)
     trajectory = sampled(policy)
     found = policy.evaluate(trajectory, ALL)
+    uniforms = RowGenerator(0, 1, rows_of(COUNT)).uniforms(8)
     assert found.entropy is not None
     for row, prompt in enumerate(trajectory.prompts):
         ids = written(trajectory, row)
         expected = plain_log_probs(plain_logits(policy, prompt, ids), **places)
+        assert ids == drawn(expected, uniforms[row, : len(ids)]).tolist()
         own = expected[torch.arange(len(ids)), ids]
         entropy = -(expected.exp() * expected).nan_to_num(0).sum(1)
         for values in (trajectory.log_probs, found.log_probs.detach()):
