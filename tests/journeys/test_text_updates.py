@@ -4,6 +4,7 @@ actions, chunks of the vocabulary, and processes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.journeys.gradients import Division, read_gradients, write_gradients
+from tests.journeys.updates import count_updates
 from tests.support.processes import fork
 
 CONFIG = """
@@ -40,14 +42,21 @@ Gradients = Callable[..., list[Read]]
 
 
 @pytest.fixture(scope="module")
-def gradients(
+def config(
     language_models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Gradients:
-    """What `write_gradients` writes, by rank, in fp64; made once for the same arguments."""
-    folder, made = tmp_path_factory.mktemp("text"), {}
-    prompts, config = folder / "prompts.txt", folder / "run.yaml"
+) -> Path:
+    """The file of all these runs."""
+    folder = tmp_path_factory.mktemp("text")
+    prompts, file = folder / "prompts.txt", folder / "run.yaml"
     prompts.write_text("a\na blue square\na cat\n")
-    config.write_text(CONFIG.format(model=language_models("gpt2"), prompts=prompts))
+    file.write_text(CONFIG.format(model=language_models("gpt2"), prompts=prompts))
+    return file
+
+
+@pytest.fixture(scope="module")
+def gradients(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Gradients:
+    """What `write_gradients` writes, by rank, in fp64; made once for the same arguments."""
+    made: dict[tuple, list[Read]] = {}
 
     def make(processes: int, *overrides: str) -> list[Read]:
         key = (processes, *overrides)
@@ -109,3 +118,26 @@ def test_nor_do_samples(gradients: Gradients) -> None:
 def test_a_dropped_sample_changes_the_gradient(gradients: Gradients) -> None:
     (read,) = gradients(1)
     assert error(read(f"dropped/{WHOLE}"), read(f"all/{WHOLE}")) > 0.05
+
+
+def test_updates_end_once_the_policy_is_too_far(config: Path, tmp_path: Path) -> None:
+    """That is known after the update that finds it so; the first of them is where it sampled."""
+    found = []
+    overrides = (
+        "algorithm={kind: ddpo}",
+        "train.updates_per_iteration=2",
+        "train.sample_uses=3",
+        "train.learning_rate=3e-4",
+    )
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        arguments = (config, overrides, out, [None, 1e-12, 4e-3, 1e9])
+        with fork(count_updates, *arguments, cwd=out, count=processes) as started:
+            assert started.wait() == [0] * processes, started.output
+        found += [json.loads((out / f"{rank}.json").read_text()) for rank in range(processes)]
+    for each in found:
+        assert [updates for updates, _ in each] == [updates for updates, _ in found[0]]
+        assert [kl for _, kl in each] == pytest.approx([kl for _, kl in found[0]], rel=1e-3)
+    never, soon, later, last = (updates for updates, _ in found[0])
+    assert (never, soon, last) == (6, 2, 6)
+    assert 2 < later < 6
