@@ -110,7 +110,7 @@ def gae(
 
 def whiten(values: PerAction, mask: PerAction, *, eps: float = 1e-8) -> PerAction:
     """(v − mean)/(sample std + eps) over the actions that count; 0 elsewhere."""
-    count = mask.sum()
+    count = mask.sum().clamp(min=1)
     centred = (values - (values * mask).sum() / count) * mask
     std = (centred.square().sum() / (count - 1).clamp(min=1)).sqrt()
     return centred / (std + eps)

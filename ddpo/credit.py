@@ -118,10 +118,12 @@ def critics_credit(
 
 
 def mean_kl(chains: Chains, keep: Float[Tensor, " b"]) -> float | None:
-    """Mean of log π − log π_ref over the actions that count, in nats; None where not measured."""
-    if chains.ref_log_probs is None:
-        return None
+    """Mean of log π − log π_ref over the actions that count, in nats; None where not measured, and
+    where none counts.
+    """
     mask = chains.mask * keep[:, None]
+    if chains.ref_log_probs is None or not mask.any():
+        return None
     return float(
         (objectives.kl_k1(chains.log_probs, chains.ref_log_probs) * mask).sum() / mask.sum()
     )

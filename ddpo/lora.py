@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from ddpo.config.schema import LoraConfig
 from ddpo.errors import UserError
@@ -38,6 +39,7 @@ def add_lora(
         lora_alpha=config.alpha if config.alpha is not None else config.rank,  # pyright: ignore[reportArgumentType]
         init_lora_weights="gaussian",
         target_modules=targets,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in network.modules()),  # GPT-2
         task_type=task_type,
     )
     try:

@@ -22,6 +22,7 @@ import pytest
 import torch
 
 from tests.support.configurations import MINIMAL, write
+from tests.support.language_models import write_language_model
 from tests.support.pipelines import PIPELINES, tiny_stable_diffusion
 
 torch.set_num_threads(1)
@@ -54,6 +55,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def model(name: str) -> Path:
         if name not in made:
             made[name] = PIPELINES[name](tmp_path_factory.mktemp("families") / name)
+        return made[name]
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def language_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folders of tiny language models by architecture, each made when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def model(name: str) -> Path:
+        if name not in made:
+            made[name] = write_language_model(name, tmp_path_factory.mktemp("language") / name)
         return made[name]
 
     return model

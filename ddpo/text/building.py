@@ -18,7 +18,7 @@ from ddpo.text.policy import TokenPolicy
 LORA_TARGETS = (
     ("q_proj", "k_proj", "v_proj", "o_proj"),  # Llama, Qwen, Gemma, Mistral, …
     ("q", "k", "v", "o"),  # T5
-    ("c_attn", "c_proj"),  # GPT-2
+    ("attn.c_attn", "attn.c_proj"),  # GPT-2
     ("query_key_value", "dense"),  # GPT-NeoX, Falcon, Bloom
     ("q_proj", "k_proj", "v_proj", "out_proj"),  # BART, OPT
 )
@@ -96,8 +96,12 @@ def build_token_policy(
 
 def _lora_targets(language: LanguageModel) -> tuple[str, ...]:
     """The attention layers of a model."""
-    names = [name.rpartition(".")[2] for name, _ in language.model.named_modules()]
-    return max(LORA_TARGETS, key=lambda targets: sum(name in targets for name in names))
+    names = [f".{name}" for name, _ in language.model.named_modules()]
+
+    def matched(targets: tuple[str, ...]) -> int:
+        return sum(name.endswith(tuple(f".{target}" for target in targets)) for name in names)
+
+    return max(LORA_TARGETS, key=matched)
 
 
 def _freeze_head(critic_model: object) -> None:

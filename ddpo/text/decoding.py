@@ -6,7 +6,8 @@ completion depends on nothing but its own numbers: not on the batch, nor on othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,20 +79,21 @@ def complete(
     first = 1 if model.config.is_encoder_decoder else read
     choice = _Choice(decoding, eos_ids, uniforms, first)
     ending = _Ending(tokenizer, eos_ids, decoding.stop, first)
-    whole = model.generate(
-        **prompt,
-        do_sample=False,
-        num_beams=1,
-        max_new_tokens=decoding.max_length,
-        min_new_tokens=None,
-        eos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-        logits_processor=LogitsProcessorList([choice]),
-        stopping_criteria=StoppingCriteriaList([ending]),
-        temperature=None,
-        top_k=None,
-        top_p=None,
-    )
+    with _with_cache(model):
+        whole = model.generate(
+            **prompt,
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=decoding.max_length,
+            min_new_tokens=None,
+            eos_token_id=None,
+            pad_token_id=tokenizer.pad_token_id,
+            logits_processor=LogitsProcessorList([choice]),
+            stopping_criteria=StoppingCriteriaList([ending]),
+            temperature=None,
+            top_k=None,
+            top_p=None,
+        )
     written = whole[:, first:]
     rows, length = written.shape
     ids = written.new_full((rows, decoding.max_length), tokenizer.pad_token_id)
@@ -100,6 +102,19 @@ def complete(
     mask = places < ending.lengths(rows, length, ids.device)[:, None]
     ids = ids.where(mask, tokenizer.pad_token_id)
     return Completions(ids, mask.float(), ending.ended(rows, ids.device))
+
+
+@contextmanager
+def _with_cache(model: Any) -> Iterator[None]:
+    """In training mode a model whose activations are checkpointed drops its cache, silently: each
+    token would follow the one before it alone.
+    """
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def drawn(scores: Float[Tensor, "b v"], uniforms: Float[Tensor, " b"]) -> Int[Tensor, " b"]:

@@ -46,9 +46,11 @@ class LanguageModel:
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """Tokens that end a completion."""
+        """Tokens that end a completion; none where neither model nor tokenizer names one."""
         ids = self.model.generation_config.eos_token_id
         ids = self.tokenizer.eos_token_id if ids is None else ids
+        if ids is None:
+            return ()
         return tuple(ids) if isinstance(ids, list | tuple) else (ids,)
 
     @property
@@ -86,7 +88,7 @@ def load_language_model(asked: TextPolicyConfig) -> LanguageModel:
     if problem := tokenizer_problem(tokenizer, rows, asked.model):
         raise UserError(f"policy.model: tokenizer: {problem}")
     loaded = LanguageModel(model, tokenizer, asked.model)
-    if None in loaded.eos_ids:
+    if not loaded.eos_ids:
         raise UserError(
             f"policy.model: {asked.model} has no token that ends a text; give its "
             f"generation_config.json an eos_token_id"

@@ -4,6 +4,7 @@ is what takes memory, is never there for all tokens, and is made again in the ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -64,7 +65,7 @@ def distribution(
     and what is trained.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-    lowest = torch.finfo(logits.dtype).min  # not −∞, of which 0 times is not 0
+    lowest = -math.sqrt(torch.finfo(logits.dtype).max)  # 0 times −∞, or what overflows, is not 0
     forbidden = torch.zeros_like(logits, dtype=torch.bool)
     forbidden[:, list(eos_ids)] = unending[:, None]
     return logits.masked_fill(forbidden, lowest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import ddpo.update
 from ddpo.algorithms import Algorithm
 from ddpo.collection import collect, iteration_rows
 from ddpo.config.reading import load_config
-from ddpo.credit import Credit
+from ddpo.credit import Chains, Credit
+from ddpo.distributed import gathered
 from ddpo.parallelism import TorchParallelism
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run, prepare_run
@@ -79,10 +81,10 @@ def write_gradients(
     rank, written = run.accelerator.process_index, {}
     trajectories = {size: _samples(run, size) for size in (8, 3, 1)}
     for size, trajectory in trajectories.items():
-        assert isinstance(trajectory.outputs, Tensor)
-        written[f"latents/{size}"] = trajectory.record["latents"]
-        written[f"images/{size}"] = trajectory.outputs
-        written[f"log_probs/{size}"] = trajectory.log_probs
+        found = trajectory.record | trajectory.measured | {"log_probs": trajectory.log_probs}
+        if isinstance(trajectory.outputs, Tensor):
+            found["images"] = trajectory.outputs
+        written |= {f"{name}/{size}": tensor for name, tensor in found.items()}
     for division in divisions:
         for name, keep in (("all", torch.ones(8)), ("dropped", torch.tensor(DROPPED))):
             for parameter, gradient in _gradients(run, trajectories[8], keep, division).items():
@@ -122,12 +124,19 @@ def _gradients(
     zero = torch.zeros(())
     measured = Measured({}, zero, zero, zero)
     run.state.optimizer.zero_grad(set_to_none=True)
-    accumulate_gradients(
-        run, trajectory, Credit(ADVANTAGES[mine, None]), keep[mine], measured, first=False
-    )
+    credit = _credit(run, trajectory, keep)[mine]
+    accumulate_gradients(run, trajectory, credit, keep[mine], measured, first=False)
     network = extract_model_from_parallel(run.policy.network)
     named = network.named_parameters()
     return {name: whole(p.grad).clone() for name, p in named if p.grad is not None}
+
+
+def _credit(run: Run, trajectory: Trajectory, keep: Tensor) -> Credit:
+    """These advantages, or what a critic makes of them as rewards."""
+    if not trajectory.measured:
+        return Credit(ADVANTAGES[:, None])
+    chains = Chains.of(trajectory, partial(gathered, run.accelerator))
+    return run.state.algorithm.credit([""] * len(keep), ADVANTAGES, keep, chains)[0]
 
 
 def _count_locally(run: Run) -> None:
@@ -144,8 +153,15 @@ def _mean_of_means(run: Run) -> None:
     """Each network pass is divided by its own count, and counts as much as any other."""
     losses = Algorithm.losses
 
-    def averaged(self: Algorithm, evaluation: Any, old: Tensor, advantage: Tensor, mask: Tensor):
-        result = losses(self, evaluation, old, advantage, mask)
+    def averaged(
+        self: Algorithm,
+        evaluation: Any,
+        old: Tensor,
+        advantage: Tensor,
+        mask: Tensor,
+        **critic: Any,
+    ):
+        result = losses(self, evaluation, old, advantage, mask, **critic)
         return replace(result, loss=result.loss / mask.sum().clamp(min=1) * 4)
 
     Algorithm.losses = averaged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 import ddpo.run
+from ddpo.algorithms import Algorithm
 from ddpo.collection import iteration_rows
 from ddpo.config.reading import load_config
 from ddpo.credit import Credit
@@ -47,6 +49,29 @@ def write_updates(config: Path, overrides: Sequence[str], out: Path, scaled: boo
         changed = sorted(name for name in after if not _same(before.get(name), after[name]))
         found.append({"row": row, "changed": changed})
     (out / "updates.json").write_text(json.dumps(found))
+
+
+def count_updates(
+    config: Path, overrides: Sequence[str], out: Path, limits: Sequence[float | None]
+) -> None:
+    """Write `<rank>.json`: how many updates the first iteration makes under each of these limits of
+    `stop_kl`, and which schedule they come to.
+    """
+    run = prepare_run(load_config(config, overrides), resume=False)
+    rank = run.accelerator.process_index
+    rows = iteration_rows(run.config, run.plan, run.prompts, 1)[run.plan.rows_of(rank)]
+    prompts, _ = run.prompts.rows([prompt for prompt, _ in rows])
+    trajectory = run.policy.sample(prompts, RowGenerator(run.config.seed, 1, tuple(rows)))
+    before = {name: tensor.clone() for name, tensor in run.policy.trained_state().items()}
+    advantages = torch.linspace(-1, 1, run.plan.samples)[run.plan.rows_of(rank), None]
+    found = []
+    for limit in limits:
+        run.policy.load_trained_state(before)
+        run.state.algorithm = Algorithm(replace(run.config.algorithm, stop_kl=limit), 1)
+        made = run.state.schedule.last_epoch
+        row = update_policy(run, trajectory, Credit(advantages), torch.ones(len(rows)))
+        found.append([run.state.schedule.last_epoch - made, row["policy/approx_kl"]])
+    (out / f"{rank}.json").write_text(json.dumps(found))
 
 
 def _with_scaler(accelerator: Accelerator) -> Accelerator:

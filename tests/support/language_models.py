@@ -25,7 +25,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-LETTERS = string.ascii_lowercase + " .\n"
+LETTERS = string.ascii_lowercase + " .<\n"
 SPECIAL = {"<pad>": 0, "</s>": 1, "<unk>": 2}
 VOCABULARY = SPECIAL | {letter: 3 + i for i, letter in enumerate(LETTERS)}
 CONTEXT = 48
