@@ -35,6 +35,7 @@ CONFIG = Path("configs/ddpo_shapes_compressibility.yaml")
 FIXED = [
     "train.samples_per_iteration=32",
     "policy.num_steps=5",
+    "policy.window=null",
     "algorithm.group_size=4",
     "train.sample_batch_size=16",
     "train.micro_batch_size=16",

@@ -21,7 +21,8 @@ from benchmarks.time_to_reward import CONFIGS
 from ddpo.config.reading import load_config
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["train.samples_per_iteration=8", "policy.num_steps=2", "algorithm.group_size=4"]
+SMALL = ["train.samples_per_iteration=8", "policy.num_steps=2", "policy.window=null"]
+SMALL += ["algorithm.group_size=4"]
 
 
 def result_of(tmp_path: Path, module: str, *arguments: str) -> dict[str, Any]:
