@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
 )
+from transformers.utils import logging
 
 from ddpo.config.text_policy import TextPolicyConfig
 from ddpo.dtypes import DTYPES
@@ -68,6 +70,8 @@ def load_language_model(asked: TextPolicyConfig) -> LanguageModel:
         UserError: nothing can be loaded under this name, the tokenizer does not fit, or nothing
             ends a completion.
     """
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
     source = _source(asked.model)
     options: dict[str, Any] = {"dtype": DTYPES[asked.precision.network]}
     if asked.attention is not None:
