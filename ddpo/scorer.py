@@ -11,7 +11,7 @@ from ddpo.background import Background
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 from ddpo.prompts import PromptSet
-from ddpo.reward_columns import refuse_missing_columns
+from ddpo.reward_columns import Declared, refuse_missing_columns
 from ddpo.scoring import Scoring
 from rewards import RewardError
 from rewards.combine import build
@@ -29,8 +29,9 @@ class Scorer:
 
         Raises:
             UserError: a reward is unknown, or its options are wrong, or it is optimised and
-                watched alike, or prompts that it will see lack a column it needs, or it compares
-                the samples of a prompt and there is one of each.
+                watched alike, or it scores another kind of samples, or prompts that it will see
+                lack a column it needs, or it compares the samples of a prompt and there is one of
+                each.
         """
         self.accelerator = accelerator
         scoring, combine = config.scoring, config.combine
@@ -41,15 +42,17 @@ class Scorer:
         with _section("watch"):
             watch = parse(config.watch)
             refuse_overlap(rewards, watch)
-        columns = [(entry.role.label, entry.definition) for entry in (*rewards, *watch)]
-        refuse_missing_columns(config, columns, prompts, heldout)  # before their models are loaded
+        declared = [(entry.role.label, entry.definition) for entry in (*rewards, *watch)]
+        _refuse_other_modalities(config, declared)
+        refuse_missing_columns(config, declared, prompts, heldout)  # before their models are loaded
         with _section("rewards"):
             self.rewards = build(rewards, combine.kind, combine.within, conditions)
         with _section("watch"):
             self.watch = build(watch, conditions=conditions)
         made = (*self.rewards.rewards, *self.watch.rewards)  # `remote` declares what it stands for
-        columns = [(reward.name, reward.definition) for reward in made]
-        refuse_missing_columns(config, columns, prompts, heldout)
+        declared = [(reward.name, reward.definition) for reward in made]
+        _refuse_other_modalities(config, declared)
+        refuse_missing_columns(config, declared, prompts, heldout)
         _refuse_groups_of_one(config, self.group_rewards)
         overlap = scoring.overlap
         if overlap is None:  # on the CPU, sampling needs the cores itself
@@ -79,6 +82,18 @@ def _section(name: str) -> Iterator[None]:
     except RewardError as error:
         lines = "; ".join(str(error).splitlines())
         raise UserError(f"{name}: {lines}") from error
+
+
+def _refuse_other_modalities(config: Config, declared: Declared) -> None:
+    """A reward of images cannot see texts, nor the other way round."""
+    policy = config.policy
+    for name, definition in declared:
+        if definition.modality not in ("any", policy.modality):
+            section = "rewards" if name in config.rewards else "watch"
+            raise UserError(
+                f"{section}: reward {name!r} scores {definition.modality}s, and samples of "
+                f"policy.kind: {policy.kind} are {policy.modality}s; see docs/rewards.md for others"
+            )
 
 
 def _refuse_groups_of_one(config: Config, group_rewards: Sequence[str]) -> None:

@@ -56,7 +56,10 @@ def test_all_errors_are_reported_at_once() -> None:
         ("evaluation.prompts.fle=x", "unknown key; did you mean file?"),
         ("algorithm.clip_rnge=1", "unknown key; did you mean clip_range?"),
         ("algorithm.kl_cof=1", "unknown key; did you mean kl_coef?"),
-        ("algorithm.kind=gpro", "unknown kind 'gpro'; one of ddpo, ddpo_sf, grpo, rwr, nft, awm"),
+        (
+            "algorithm.kind=gpro",
+            "unknown kind 'gpro'; one of ddpo, ddpo_sf, ppo, grpo, rwr, nft, awm",
+        ),
         ("name=", "None is not valid: Input should be a valid string"),
         ("seed=-1", "'-1' is not valid: Input should be greater than or equal to 0"),
         ("train.iterations=0", "'0' is not valid: Input should be greater than 0"),
@@ -98,7 +101,7 @@ def test_a_missing_key_of_a_section_is_named_in_full() -> None:
     with pytest.raises(ConfigError) as caught:
         decode_config({**tree(), "train": {}, "algorithm": {"clip_range": 1}})
     assert caught.value.problems == [
-        "algorithm.kind: missing; one of ddpo, ddpo_sf, grpo, rwr, nft, awm",
+        "algorithm.kind: missing; one of ddpo, ddpo_sf, ppo, grpo, rwr, nft, awm",
         "train.iterations: missing; it has no default",
         "train.samples_per_iteration: missing; it has no default",
     ]

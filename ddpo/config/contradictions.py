@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ddpo.config.algorithms import DdpoConfig, DdpoSfConfig, GrpoConfig
+from ddpo.config.algorithms import DdpoConfig, DdpoSfConfig, GrpoConfig, PpoConfig
 from ddpo.config.schema import Config, PromptsConfig
 
 
@@ -28,7 +28,7 @@ def contradictions(config: Config) -> list[str]:
             f"algorithm.advantage_std: batch is for advantages: group, and not for "
             f"{algorithm.advantages}, which has a divisor of its own or none; leave the key out"
         )
-    clipped = isinstance(algorithm, DdpoConfig | GrpoConfig)
+    clipped = isinstance(algorithm, DdpoConfig | GrpoConfig | PpoConfig)
     if clipped and algorithm.clip_range and algorithm.clip_nats:
         problems.append("algorithm.clip_nats: give clip_range or clip_nats, not both")
     if algorithm.min_count > algorithm.buffer_size:

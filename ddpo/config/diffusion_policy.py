@@ -59,6 +59,8 @@ class TinyVaeConfig:
 class DiffusionPolicyConfig:
     """The denoising chain."""
 
+    modality: ClassVar[str] = "image"
+    """What its samples are, in the word of `rewards`."""
     memory_savers: ClassVar[str] = "policy.offload: true, and a smaller policy.resolution"
     """Keys with which it needs less memory."""
     plain_attention: ClassVar[str] = "native"
@@ -140,7 +142,7 @@ class DiffusionPolicyConfig:
                 f"algorithm.kind: {algorithm.kind} has a critic, which a denoising chain has not; "
                 f"take ddpo or grpo"
             )
-        if algorithm.kl_in == "reward" or algorithm.entropy_coef:
+        elif algorithm.kl_in == "reward" or algorithm.entropy_coef:
             key = "kl_in: reward" if algorithm.kl_in == "reward" else "entropy_coef"
             problems.append(f"algorithm.{key} is for policy.kind: text; leave the key out")
         if algorithm.forward_process and self.window is not None:

@@ -25,6 +25,8 @@ class WeightsConfig:
 class TextPolicyConfig:
     """The token chain: a causal or a sequence-to-sequence language model of transformers."""
 
+    modality: ClassVar[str] = "text"
+    """What its samples are, in the word of `rewards`."""
     memory_savers: ClassVar[str] = "a smaller policy.max_length, and a smaller policy.chunk"
     """Keys with which it needs less memory."""
     plain_attention: ClassVar[str] = "eager"

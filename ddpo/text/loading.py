@@ -70,6 +70,8 @@ def load_language_model(asked: TextPolicyConfig) -> LanguageModel:
         UserError: nothing can be loaded under this name, the tokenizer does not fit, or nothing
             ends a completion.
     """
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
     source = _source(asked.model)
     if not sys.stderr.isatty():
         logging.disable_progress_bar()

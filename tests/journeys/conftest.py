@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from ddpo.__main__ import main
 from tests.journeys.journey import Journey
 
 CONFIG = """
@@ -26,6 +27,8 @@ checkpoint: {{every: 1, keep: 9}}
 """Everything that is saved matters here: averages, schedule, statistics, KL, random states."""
 
 LORA = "lora={rank: 2, alpha: 4}"
+
+Refused = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +59,29 @@ def uninterrupted(
         return finished[processes]
 
     return run
+
+
+@pytest.fixture
+def refused(
+    config_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Refused:
+    """What `ddpo train` says to overrides that are bad input: checked to be all that happens."""
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*overrides: str, command: Sequence[str] = ("train",), lines: int = 1) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        capfd.readouterr()
+        assert main([*command, str(config_file), *overrides]) == 2
+        printed = capfd.readouterr()
+        said = [line for line in printed.err.splitlines() if not line.startswith("  ")]
+        assert len(said) == 1, printed.err
+        assert said[0].startswith("ddpo: ")
+        assert len(printed.err.splitlines()) == lines, printed.err
+        assert printed.out == ""
+        assert sorted(tmp_path.rglob("*")) == before
+        return printed.err
+
+    return refuse

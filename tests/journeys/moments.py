@@ -24,6 +24,7 @@ from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.metrics import MetricsLog
 from ddpo.scoring import Scoring
 from ddpo.state import TrainState
+from ddpo.text.policy import TokenPolicy
 from ddpo.trajectory import Evaluation
 
 STAGES: dict[str, tuple[Any, str]] = {
@@ -31,6 +32,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "sampling": (DiffusionPolicy, "sample"),
     "scoring": (Scoring, "finish"),
     "updating": (DiffusionPolicy, "evaluate"),
+    "updating a language model": (TokenPolicy, "evaluate"),
     "recording": (MetricsLog, "append"),
     "saving": (ddpo.checkpoint, "save_file"),
     "picturing": (rewards.image.png, "encode"),

@@ -5,45 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ddpo.__main__ import main
-from tests.journeys.conftest import LORA
+from tests.journeys.conftest import LORA, Refused
 from tests.journeys.journey import Journey, differences
 from tests.journeys.moments import disk_full
 
-Refused = Callable[..., str]
 PIXELS = "{embedding: pixels}"
-
-
-@pytest.fixture
-def refused(
-    config_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Refused:
-    """What `ddpo train` says to overrides that are bad input: checked to be all that happens."""
-    monkeypatch.chdir(tmp_path)
-
-    def refuse(*overrides: str, command: Sequence[str] = ("train",), lines: int = 1) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        capfd.readouterr()
-        assert main([*command, str(config_file), *overrides]) == 2
-        printed = capfd.readouterr()
-        said = [line for line in printed.err.splitlines() if not line.startswith("  ")]
-        assert len(said) == 1, printed.err
-        assert said[0].startswith("ddpo: ")
-        assert len(printed.err.splitlines()) == lines, printed.err
-        assert printed.out == ""
-        assert sorted(tmp_path.rglob("*")) == before
-        return printed.err
-
-    return refuse
 
 
 def test_all_errors_of_a_configuration_at_once(refused: Refused) -> None:
@@ -92,6 +64,33 @@ def test_all_errors_of_a_configuration_at_once(refused: Refused) -> None:
 )
 def test_one_line_for_what_is_impossible(override: str, reason: str, refused: Refused) -> None:
     assert reason in refused(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("algorithm={kind: ppo}", "algorithm.kind: ppo has a critic, which a denoising chain has"),
+        ("algorithm.kl_in=reward", "algorithm.kl_in: reward is for policy.kind: text; leave the"),
+        ("algorithm.entropy_coef=0.1", "algorithm.entropy_coef is for policy.kind: text; leave"),
+        ("evaluation.top_p=0.5", "evaluation.top_p: 0.5 is for policy.kind: text; leave the key"),
+        ("evaluation.top_k=5", "evaluation.top_k: 5 is for policy.kind: text; leave the key out"),
+        ("evaluation.greedy=true", "evaluation.greedy: True is for policy.kind: text; leave the"),
+        ("evaluation.temperature=2", "evaluation.temperature: 2.0 is for policy.kind: text; lea"),
+        ("policy.max_length=4", "policy.max_length: unknown key"),
+    ],
+)
+def test_a_key_that_is_of_language_models(override: str, reason: str, refused: Refused) -> None:
+    assert reason in refused(override, lines=2)
+
+
+@pytest.mark.parametrize("section", ["rewards", "watch"])
+def test_rewards_of_texts_for_images(section: str, refused: Refused) -> None:
+    """Said before the model, or any prompt's column, is looked for."""
+    message = refused("policy.model=/nowhere", f"{section}={{bleu: {{}}}}")
+    assert message == (
+        f"ddpo: {section}: reward 'bleu' scores texts, and samples of policy.kind: diffusion are "
+        "images; see docs/rewards.md for others\n"
+    )
 
 
 def test_a_chain_without_noise(refused: Refused) -> None:
