@@ -48,6 +48,8 @@ CHAINS = {
     "4 steps": ["policy.num_steps=4"],
     "3 steps": ["policy.num_steps=3"],
 }
+EVERY_STEP = ["policy.window=null"]
+"""Whatever part of the steps the configurations train."""
 """The first is that which is evaluated."""
 
 SHIPPED = "5 steps"
@@ -91,7 +93,7 @@ def main() -> None:
     evaluated: Tensor | None = None
     for name in options.chains:
         with tempfile.TemporaryDirectory() as folder:
-            run = prepared(options.task, CHAINS[name], options.seed, folder)
+            run = prepared(options.task, [*CHAINS[name], *EVERY_STEP], options.seed, folder)
             found = gradients(run, options.groups, BASELINES if name == SHIPPED else BASELINES[:1])
             run.scorer.close()
         whole = found.of(BASELINES[0], torch.ones(len(found.scales)))

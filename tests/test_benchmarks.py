@@ -19,6 +19,7 @@ from benchmarks.report import provenance, spread, told
 from benchmarks.study import settings
 from benchmarks.time_to_reward import CONFIGS
 from ddpo.config.reading import load_config
+from tests.support.language_models import write_language_model
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["train.samples_per_iteration=8", "policy.num_steps=2", "policy.window=null"]
@@ -142,6 +143,29 @@ def test_the_signal_runs(tmp_path: Path) -> None:
     assert costs["first half"] == 64 * 4
     same = [row for row in rows if row["variant"] in ("first half", "every other")]
     assert same[0]["signal"] == same[1]["signal"]
+
+
+def test_log_probs_in_chunks_take_less_memory(tmp_path: Path) -> None:
+    sizes = ["--vocabulary=20000", "--tokens=64", "--batch=8", "--chunk=64"]
+    assert 0 < result_of(tmp_path, "text_memory", *sizes)["ratio"] < 0.6
+
+
+def test_reinforcement_and_supervised_learning_are_compared(tmp_path: Path) -> None:
+    model = write_language_model("gpt2", tmp_path / "model")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(json.dumps({"prompt": w, "reference": w}) for w in ("ab", "cd")))
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"{{name: x, policy: {{kind: text, model: {model}, max_length: 4}}, "
+        f"prompts: {{file: {rows}}}, rewards: {{exact_match: 1.0}}, algorithm: {{kind: ppo}}, evaluation: {{samples: 2}}, "
+        f"train: {{iterations: 1, samples_per_iteration: 8, updates_per_iteration: 2}}}}"
+    )
+    (run,) = result_of(tmp_path, "supervised", str(config), "reference", "--seeds=0")["runs"]
+    assert run["base"]["evaluation/exact_match"] == 0
+    assert run["trained"]["first_kl"] == 0
+    assert run["supervised_on_as_many"]["samples"] == run["trained"]["samples"] == 8
+    assert run["supervised_for_as_long"]["seconds"] >= run["trained"]["seconds"]
+    assert run["supervised_for_as_long"]["samples"] > 8
 
 
 def test_the_gpu_program_runs_without_one(tmp_path: Path) -> None:
