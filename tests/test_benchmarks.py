@@ -157,7 +157,8 @@ def test_reinforcement_and_supervised_learning_are_compared(tmp_path: Path) -> N
     config = tmp_path / "run.yaml"
     config.write_text(
         f"{{name: x, policy: {{kind: text, model: {model}, max_length: 4}}, "
-        f"prompts: {{file: {rows}}}, rewards: {{exact_match: 1.0}}, algorithm: {{kind: ppo}}, evaluation: {{samples: 2}}, "
+        f"prompts: {{file: {rows}}}, rewards: {{exact_match: 1.0}}, "
+        f"algorithm: {{kind: ppo}}, evaluation: {{samples: 2}}, "
         f"train: {{iterations: 1, samples_per_iteration: 8, updates_per_iteration: 2}}}}"
     )
     (run,) = result_of(tmp_path, "supervised", str(config), "reference", "--seeds=0")["runs"]
