@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -34,64 +36,75 @@ def build_token_policy(
         UserError: the model cannot be loaded, does more to its logits than its head, or the LoRA
             targets match nothing.
     """
-    asked, algorithm, held = config.policy, config.algorithm, config.evaluation
+    asked, algorithm = config.policy, config.algorithm
     assert isinstance(asked, TextPolicyConfig)
     language = load_language_model(asked)
-    model = language.model
-    if not head_alone_makes_logits(model):
+    if not head_alone_makes_logits(language.model):
         raise UserError(
-            f"policy.model: {asked.model} is a {type(model).__name__}, which changes its logits "
-            f"after its head; such models cannot be trained yet"
+            f"policy.model: {asked.model} is a {type(language.model).__name__}, which changes its "
+            f"logits after its head; such models cannot be trained yet"
         )
-    critic_model = None
-    if algorithm.critic is not None and algorithm.critic.network == "separate":
-        critic_model = copy.deepcopy(model).float()
-        critic_model.requires_grad_(True)
-        _freeze_head(critic_model)
-    if config.lora is not None:
-        task_type = "SEQ_2_SEQ_LM" if language.is_encoder_decoder else "CAUSAL_LM"
-        add_lora(model, config.lora, _lora_targets(language), task_type)
-    else:
-        model.requires_grad_(True)
-    if config.train.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.train()  # transformers checkpoints in training mode only; nothing is dropped there
-    common = {
-        "temperature": asked.temperature,
-        "min_length": asked.min_length,
-        "chunk": asked.chunk,
-    }
+    critic_model = _separate_critic(config, language)
+    _make_trainable(config, language)
+
+    def network_of(model: Any, **critic: Any) -> TokenNetwork:
+        return TokenNetwork(
+            model,
+            language.eos_ids,
+            temperature=asked.temperature,
+            min_length=asked.min_length,
+            chunk=asked.chunk,
+            **critic,
+        ).to(device)
+
     reference = None
     if algorithm.kl_coef > 0 and config.lora is None:
-        frozen = copy.deepcopy(model).requires_grad_(False)
-        reference = TokenNetwork(frozen, language.eos_ids, **common).to(device)
-    network = TokenNetwork(
-        model,
-        language.eos_ids,
-        **common,
-        critic_model=critic_model,
-        has_critic=algorithm.critic is not None,
-    ).to(device)
-    decoding = Decoding(asked.max_length, asked.min_length, asked.temperature, stop=asked.stop)
-    heldout = Decoding(
-        asked.max_length,
-        asked.min_length,
-        held.temperature or asked.temperature,
-        held.top_k,
-        held.top_p,
-        asked.stop,
-    )
+        reference = network_of(copy.deepcopy(language.model).requires_grad_(False))
+    has_critic = algorithm.critic is not None
     return TokenPolicy(
         language,
-        network,
-        decoding,
-        heldout,
+        network_of(language.model, critic_model=critic_model, has_critic=has_critic),
+        *_decodings(config, asked),
         reference=reference,
         uses_lora=config.lora is not None,
         measures_reference=algorithm.kl_coef > 0 and algorithm.kl_in == "reward",
         missing_eos_penalty=asked.missing_eos_penalty,
         autocast=autocast,
     )
+
+
+def _separate_critic(config: Config, language: LanguageModel) -> Any:
+    """A copy of the model for the critic alone, fp32, all of it trained; None where it has none."""
+    critic = config.algorithm.critic
+    if critic is None or critic.network == "shared":
+        return None
+    model = copy.deepcopy(language.model).float().requires_grad_(True)
+    head = model.get_output_embeddings()
+    if head.weight is not model.get_input_embeddings().weight:  # else it reads with it
+        head.requires_grad_(False)
+    return model
+
+
+def _make_trainable(config: Config, language: LanguageModel) -> None:
+    """Add adapters or thaw all weights."""
+    model = language.model
+    if config.lora is None:
+        model.requires_grad_(True)
+    else:
+        task_type = "SEQ_2_SEQ_LM" if language.is_encoder_decoder else "CAUSAL_LM"
+        add_lora(model, config.lora, _lora_targets(language), task_type)
+    if config.train.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.train()  # transformers checkpoints in training mode only; nothing is dropped there
+
+
+def _decodings(config: Config, asked: TextPolicyConfig) -> tuple[Decoding, Decoding]:
+    """How samples of training are written, and held-out ones."""
+    held = config.evaluation
+    trained = Decoding(asked.max_length, asked.min_length, asked.temperature, stop=asked.stop)
+    temperature = held.temperature or asked.temperature
+    heldout = replace(trained, temperature=temperature, top_k=held.top_k, top_p=held.top_p)
+    return trained, heldout
 
 
 def _lora_targets(language: LanguageModel) -> tuple[str, ...]:
@@ -102,13 +115,3 @@ def _lora_targets(language: LanguageModel) -> tuple[str, ...]:
         return sum(name.endswith(tuple(f".{target}" for target in targets)) for name in names)
 
     return max(LORA_TARGETS, key=matched)
-
-
-def _freeze_head(critic_model: object) -> None:
-    """A critic reads what the head would: its own head, unless it is the embedding, has no
-    gradient.
-    """
-    head = critic_model.get_output_embeddings()  # pyright: ignore[reportAttributeAccessIssue]
-    embedding = critic_model.get_input_embeddings()  # pyright: ignore[reportAttributeAccessIssue]
-    if head.weight is not embedding.weight:
-        head.requires_grad_(False)
