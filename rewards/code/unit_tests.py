@@ -25,8 +25,8 @@ LONGEST = 100_000
 
 
 def range_of_returns(made: "CodeTests", definition: Definition) -> Definition:
-    """What is known once the reward is made: fractions are never below 0."""
-    low = 0.0 if made.returns == "fraction" else NOT_PYTHON
+    """What is known once the reward is made: only grades are below 0."""
+    low = NOT_PYTHON if made.returns == "graded" else 0.0
     return dataclasses.replace(definition, range=(low, PASSED))
 
 
@@ -44,9 +44,10 @@ class CodeTests:
     the tests that it has not answered. A sample that the sandbox could not run has no number.
 
     Args:
-        returns: "fraction" of the tests passed, in [0, 1]; or "graded" as in CodeRL: -1 for a text
-            that is not Python, -0.6 for a program that raises or does not end, -0.3 for one that
-            fails a test, 1 for one that passes all.
+        returns: "fraction" of the tests passed, in [0, 1]; "all", 1 for a program that passes all
+            of them and 0 for any other, whose mean is the pass rate; or "graded" as in CodeRL: -1
+            for a text that is not Python, -0.6 for a program that raises or does not end, -0.3 for
+            one that fails a test, 1 for one that passes all.
         seconds: that a program may take for all its tests.
         memory: MiB that a program may take.
         level: of isolation, without which nothing is run: "full", or "filtered" where the machine
@@ -60,7 +61,7 @@ class CodeTests:
 
     def __init__(
         self,
-        returns: Literal["fraction", "graded"] = "fraction",
+        returns: Literal["fraction", "all", "graded"] = "fraction",
         seconds: Annotated[float, Field(gt=0, le=600)] = 2.0,
         memory: Annotated[int, Field(ge=64)] = 256,
         level: Level = "full",
@@ -99,7 +100,7 @@ class CodeTests:
             if len(source) <= LONGEST and parses(source):
                 programs[row] = source, wanted
             else:
-                numbers[row] = 0.0 if self.returns == "fraction" else NOT_PYTHON
+                numbers[row] = NOT_PYTHON if self.returns == "graded" else 0.0
         runs = self._sandbox.run(
             [(source, [case.call for case in wanted]) for source, wanted in programs.values()]
         )
@@ -127,6 +128,8 @@ class CodeTests:
         passed = [_passed(*pair) for pair in zip(run.answers, wanted, strict=True)]
         if self.returns == "fraction":
             return sum(passed) / len(passed)
+        if self.returns == "all":
+            return float(all(passed))
         if not run.compiled:
             return NOT_PYTHON
         if any(answer.kind in ("raised", "none") for answer in run.answers):

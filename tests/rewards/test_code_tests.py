@@ -73,6 +73,16 @@ def test_graded_returns(graded):
     assert values == pytest.approx([wanted for _, _, wanted in PROGRAMS])
 
 
+def test_all_or_nothing():
+    made = rewards.make("code_tests", workers=1, seconds=1.0, returns="all")
+    half = "def f(x): return 1"
+    tests = [{"call": "f", "args": [x], "expected": 1 if x else 0} for x in (0, 1)]
+    passes = "def f(x): return int(x > 0)"
+    values = made([passes, half, "no python ("], [""] * 3, tests=[tests] * 3)
+    assert values.tolist() == [1, 0, 0]
+    assert made.definition.range == (0.0, 1.0)
+
+
 def test_each_text_has_tests_of_its_own(fraction):
     tests = [["assert f(1) == 2"], ["assert f(1) == 3"], ["assert f(1) == 2", "assert f(1) == 3"]]
     assert fraction([GOOD] * 3, [""] * 3, tests=tests).tolist() == [1, 0, 0.5]
