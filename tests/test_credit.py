@@ -152,7 +152,8 @@ def test_of_returns_that_are_all_the_same_no_variance_is_explained() -> None:
     ones = torch.ones(1, 3)
     assert objectives.explained_variance(ones, ones, ones).isnan()
     same = chains([2, 2], 2, values=torch.zeros(2, 2))
-    found = critics_credit(torch.ones(2), torch.ones(2), same, **GAE | {"lam": 1.0})
+    options: Any = GAE | {"lam": 1.0}
+    found = critics_credit(torch.ones(2), torch.ones(2), same, **options)
     assert found.statistics == {"policy/explained_variance": None}
 
 
