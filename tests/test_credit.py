@@ -60,7 +60,7 @@ def test_the_kl_penalty_is_a_reward_of_each_action() -> None:
     mask = torch.tensor([[1.0, 1.0, 0.0]])
     some = Chains(mask, log_probs, ref, values=torch.zeros(1, 3))
     assert kl_rewards(some, 0.1).tolist() == near([[-0.05, 0.1, 0]])
-    options = GAE | {"kl_coef": 0.1, "lam": 1.0}
+    options: Any = GAE | {"kl_coef": 0.1, "lam": 1.0}
     found = critics_credit(torch.tensor([2.0]), torch.ones(1), some, **options)
     assert found.advantages.tolist() == near([[2 + 0.1 - 0.05, 2 + 0.1, 0]])
     assert mean_kl(some, torch.ones(1)) == pytest.approx((0.5 - 1) / 2)
@@ -89,8 +89,9 @@ def test_whitening_is_over_the_actions_that_count() -> None:
     rewards = torch.tensor([1.0, NAN, 0.5, -3.0])
     keep = torch.tensor([1.0, 0.0, 1.0, 1.0])
     some = chains([4, 2, 3, 1], 6)
+    whitened: Any = GAE | {"whitened": True}
     plain = critics_credit(rewards, keep, some, **GAE).advantages
-    white = critics_credit(rewards, keep, some, **GAE | {"whitened": True}).advantages
+    white = critics_credit(rewards, keep, some, **whitened).advantages
     counted = (some.mask * keep[:, None]) > 0
     values = plain[counted]
     expected = (values - values.mean()) / values.std()
@@ -151,7 +152,8 @@ def test_of_returns_that_are_all_the_same_no_variance_is_explained() -> None:
     ones = torch.ones(1, 3)
     assert objectives.explained_variance(ones, ones, ones).isnan()
     same = chains([2, 2], 2, values=torch.zeros(2, 2))
-    found = critics_credit(torch.ones(2), torch.ones(2), same, **GAE | {"lam": 1.0})
+    options: Any = GAE | {"lam": 1.0}
+    found = critics_credit(torch.ones(2), torch.ones(2), same, **options)
     assert found.statistics == {"policy/explained_variance": None}
 
 
@@ -160,7 +162,7 @@ def test_ppo_clips_advantages_after_whitening() -> None:
     some = chains([3, 3, 1, 2], 3)
     credit, counted = Algorithm(config, 1).credit(PROMPTS, torch.arange(4.0), torch.ones(4), some)
     assert counted.tolist() == [1, 1, 1, 1]
-    options = GAE | {"whitened": True}
+    options: Any = GAE | {"whitened": True}
     white = critics_credit(torch.arange(4.0), torch.ones(4), some, **options).advantages
     assert white.abs().max() > 0.5
     assert torch.equal(credit.advantages, white.clamp(-0.5, 0.5))

@@ -164,7 +164,7 @@ def _mean_of_means(run: Run) -> None:
         result = losses(self, evaluation, old, advantage, mask, **critic)
         return replace(result, loss=result.loss / mask.sum().clamp(min=1) * 4)
 
-    Algorithm.losses = averaged
+    Algorithm.losses = averaged  # pyright: ignore[reportAttributeAccessIssue]
 
 
 BREAKAGES: dict[str, Callable[[Run], None]] = {
