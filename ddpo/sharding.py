@@ -30,6 +30,24 @@ def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in plain.named_parameters() if p.requires_grad}
 
 
+def trained_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The same without a graph."""
+    return {name: p.detach() for name, p in trained_parameters(network).items()}
+
+
+def load_trained_tensors(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copy what `trained_tensors` gave into a network, in place.
+
+    Raises:
+        KeyError: the names differ.
+    """
+    own = trained_tensors(network)
+    if own.keys() != state.keys():
+        raise KeyError(f"trained parameters differ: {sorted(own.keys() ^ state.keys())[:3]} …")
+    for name, parameter in own.items():
+        parameter.copy_(placed_like(state[name], parameter))
+
+
 def whole(tensor: Tensor) -> Tensor:
     """The tensor with the pieces of all processes; itself where each has all of it. A
     collective.

@@ -24,7 +24,7 @@ from ddpo.dtypes import autocast_context
 from ddpo.export.lora_file import name_base_model
 from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
-from ddpo.sharding import placed_like, trained_parameters
+from ddpo.sharding import load_trained_tensors, trained_tensors
 from ddpo.trajectory import Evaluation, Trajectory
 from ddpo.transfer import sent
 
@@ -162,20 +162,15 @@ class DiffusionPolicy:
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters that are trained, by name."""
-        return {name: p.detach() for name, p in trained_parameters(self.network).items()}
+        return trained_tensors(self.network)
 
-    @torch.no_grad()
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Copy a `trained_state` into the network, in place.
 
         Raises:
             KeyError: the names differ.
         """
-        own = self.trained_state()
-        if own.keys() != state.keys():
-            raise KeyError(f"trained parameters differ: {sorted(own.keys() ^ state.keys())[:3]} …")
-        for name, parameter in own.items():
-            parameter.copy_(placed_like(state[name], parameter))
+        load_trained_tensors(self.network, state)
 
     def save_pretrained(
         self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None

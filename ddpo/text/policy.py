@@ -16,7 +16,7 @@ from ddpo import objectives
 from ddpo.dtypes import autocast_context
 from ddpo.lora import adapters_off
 from ddpo.randomness import RowGenerator
-from ddpo.sharding import placed_like, trained_parameters
+from ddpo.sharding import load_trained_tensors, trained_tensors
 from ddpo.text.decoding import Completions, Decoding, complete, text_of
 from ddpo.text.loading import LanguageModel
 from ddpo.text.network import TokenNetwork
@@ -128,20 +128,15 @@ class TokenPolicy:
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters that are trained, by name."""
-        return {name: p.detach() for name, p in trained_parameters(self.network).items()}
+        return trained_tensors(self.network)
 
-    @torch.no_grad()
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Copy a `trained_state` into the network, in place.
 
         Raises:
             KeyError: the names differ.
         """
-        own = self.trained_state()
-        if own.keys() != state.keys():
-            raise KeyError(f"trained parameters differ: {sorted(own.keys() ^ state.keys())[:3]} …")
-        for name, parameter in own.items():
-            parameter.copy_(placed_like(state[name], parameter))
+        load_trained_tensors(self.network, state)
 
     def save_pretrained(
         self, folder: Path, state: Mapping[str, Tensor], base_model: str | None = None
