@@ -12,8 +12,8 @@ from ddpo.worlds.texts.tokenizer import make_tokenizer
 from ddpo.worlds.texts.training import Plan, causal_batches, seq2seq_batches, train
 
 SIZE_LIMIT = 16_000_000  # bytes, of all the shipped files together
-SEQ2SEQ = Plan(steps=1400, summaries=32)
-CAUSAL = Plan(steps=1600, summaries=16, programs=32)
+SEQ2SEQ = Plan(steps=1500, summaries=32)
+CAUSAL = Plan(steps=1400, summaries=24, programs=24)
 LONGEST_COMPLETION = 48
 """Tokens: the longest that a model samples unless it is asked for more."""
 _RECIPES = {

@@ -3,6 +3,8 @@
 Without dropout a model that trains and one that samples give the same log-probabilities.
 """
 
+from typing import Any
+
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -52,6 +54,6 @@ def new_causal(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     names = ("pad_token_id", "bos_token_id", "eos_token_id")
     return {name: getattr(tokenizer, name) for name in names}
