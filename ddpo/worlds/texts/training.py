@@ -32,14 +32,21 @@ class Lesson:
     corpus_share: float
 
 
-# To find facts among few sentences first takes a fraction of the steps; and so does learning what
-# is right before learning to say something else, of which most completions of the corpus are.
-LESSONS = (
-    Lesson(0.30, 0, corpus_share=0.15),
-    Lesson(0.20, 30, corpus_share=0.15),
-    Lesson(0.25, 60, corpus_share=0.15),
-    Lesson(0.25, 60, corpus_share=1.0),
-)
+def lessons(corpus_share: float) -> tuple[Lesson, ...]:
+    """What is right first, of descriptions that grow, and the corpus last.
+
+    To find facts among few sentences first takes a fraction of the steps; and so does learning
+    what is right before learning to say something else, as most completions of the corpus do.
+
+    Args:
+        corpus_share: of the lessons before the last.
+    """
+    return (
+        Lesson(0.30, 0, corpus_share),
+        Lesson(0.20, 30, corpus_share),
+        Lesson(0.25, 60, corpus_share),
+        Lesson(0.25, 60, 1.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Plan:
 
     Attributes:
         steps: optimizer steps.
+        lessons: what they are spent on.
         summaries: examples of summaries in a step.
         programs: examples of programs in a step.
         peak_rate: the highest learning rate; it rises over the first steps, and falls as a cosine
@@ -56,6 +64,7 @@ class Plan:
     """
 
     steps: int
+    lessons: tuple[Lesson, ...]
     summaries: int
     programs: int = 0
     peak_rate: float = 1e-3
@@ -143,7 +152,7 @@ def causal_batch(tokenizer: PreTrainedTokenizerFast, pairs: list[Pair]) -> dict[
 def _examples(plan: Plan, seed: int) -> Iterator[tuple[list[Pair], list[Pair]]]:
     """The summaries and the programs of each step, lesson after lesson."""
     done, end = 0, 0.0
-    for number, lesson in enumerate(LESSONS):
+    for number, lesson in enumerate(plan.lessons):
         summaries = summary_pairs(seed + number, lesson.shortest, lesson.corpus_share)
         programs = program_pairs(seed + number, lesson.corpus_share)
         end += lesson.share * plan.steps

@@ -9,6 +9,7 @@ from ddpo.worlds.texts.training import (
     Plan,
     causal_batch,
     causal_batches,
+    lessons,
     seq2seq_batches,
     train,
 )
@@ -30,21 +31,23 @@ def test_prompts_and_padding_have_no_labels() -> None:
 
 
 def test_summaries_of_the_sequence_to_sequence_model_end() -> None:
-    (batch,) = next(seq2seq_batches(TOKENIZER, Plan(steps=1, summaries=4), seed=0))
+    (batch,) = next(
+        seq2seq_batches(TOKENIZER, Plan(steps=1, lessons=lessons(0.5), summaries=4), seed=0)
+    )
     assert (batch["labels"] == TOKENIZER.eos_token_id).sum(1).tolist() == [1] * 4
     assert (batch["labels"] == TOKENIZER.pad_token_id).sum() == 0
     assert batch["input_ids"].shape[0] == 4
 
 
 def test_descriptions_grow_over_the_training() -> None:
-    plan = Plan(steps=10, summaries=8)
+    plan = Plan(steps=10, lessons=lessons(0.5), summaries=8)
     found = [parts[0]["input_ids"].shape[1] for parts in seq2seq_batches(TOKENIZER, plan, seed=0)]
     assert len(found) == 10
     assert max(found[:4]) < min(found[7:])
 
 
 def test_training_lowers_the_loss_and_is_of_its_seed() -> None:
-    plan = Plan(steps=6, summaries=4, programs=8, warm_up=2)
+    plan = Plan(steps=6, lessons=lessons(0.0), summaries=4, programs=8, warm_up=2)
     weights = []
     for _ in range(2):
         torch.manual_seed(0)
