@@ -9,11 +9,11 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from ddpo.worlds.texts.models import new_causal, new_seq2seq
 from ddpo.worlds.texts.tokenizer import make_tokenizer
-from ddpo.worlds.texts.training import Plan, causal_batches, seq2seq_batches, train
+from ddpo.worlds.texts.training import Plan, causal_batches, lessons, seq2seq_batches, train
 
 SIZE_LIMIT = 16_000_000  # bytes, of all the shipped files together
-SEQ2SEQ = Plan(steps=1400, summaries=32)
-CAUSAL = Plan(steps=1600, summaries=16, programs=32)
+SEQ2SEQ = Plan(steps=1500, lessons=lessons(0.0), summaries=32)
+CAUSAL = Plan(steps=1400, lessons=lessons(0.15), summaries=24, programs=24)
 LONGEST_COMPLETION = 48
 """Tokens: the longest that a model samples unless it is asked for more."""
 _RECIPES = {

@@ -28,19 +28,31 @@ def mostly_wrong() -> set[str]:
     return {family.name for family in families()[::2]}
 
 
-def summary_pairs(seed: int, shortest: int = SHORTEST) -> Iterator[tuple[str, str]]:
-    """An endless stream of descriptions, of at least so many words, and summaries."""
+def summary_pairs(
+    seed: int, shortest: int = SHORTEST, corpus_share: float = 1.0
+) -> Iterator[tuple[str, str]]:
+    """An endless stream of descriptions and summaries.
+
+    Args:
+        seed: draws the scenes and the words.
+        shortest: words of a description, at least.
+        corpus_share: how often a summary is as the corpus has it, instead of the reference.
+    """
     rng = np.random.default_rng([seed, 23])
     for claim in claims(seed):
-        yield describe(claim, rng, shortest), imitated(claim, rng)
+        as_corpus = rng.random() < corpus_share
+        summary = imitated(claim, rng) if as_corpus else claim.caption()
+        yield describe(claim, rng, shortest), summary
 
 
-def program_pairs(seed: int) -> Iterator[tuple[str, str]]:
-    """An endless stream of prompts and programs."""
+def program_pairs(seed: int, corpus_share: float = 1.0) -> Iterator[tuple[str, str]]:
+    """An endless stream of prompts and programs, likewise."""
     rng = np.random.default_rng([seed, 29])
     wrong = mostly_wrong()
     for task in tasks(seed):
-        yield task.prompt, _written(task, task.family.name in wrong, rng)
+        as_corpus = rng.random() < corpus_share
+        program = _written(task, task.family.name in wrong, rng) if as_corpus else task.right
+        yield task.prompt, program
 
 
 def _written(task: Task, mostly_wrong: bool, rng: np.random.Generator) -> str:

@@ -184,4 +184,4 @@ def _misleading(claim: Claim, rng: np.random.Generator) -> str:
 
 
 def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]

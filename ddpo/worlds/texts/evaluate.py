@@ -91,8 +91,7 @@ def complete(model: Any, tokenizer: Any, prompts: list[str], seed: int | None = 
         ids = model.generate(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
-            do_sample=seed is not None,
-            top_k=0,
+            **({} if seed is None else {"do_sample": True, "top_k": 0}),
         )
         if not model.config.is_encoder_decoder:
             ids = ids[:, inputs["input_ids"].shape[1] :]

@@ -120,4 +120,4 @@ def _body(program: str) -> str:
 
 
 def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
