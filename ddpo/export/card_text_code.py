@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ddpo.config.schema import Config
+from ddpo.config.text_policy import TextPolicyConfig
 from ddpo.export.card_code import HERE
 from ddpo.export.text_model import TextModel
+from ddpo.worlds.texts import MODELS
 
 DEFAULT_PROMPT = "Once upon a time"
 LONGEST_PROMPT = 500
-# What transformers does unless told otherwise, or a model's own settings say, is not the plain
-# distribution that a policy samples from: both cuts are named so that they are off.
-SETTINGS: Mapping[str, int | float] = {
-    "max_new_tokens": 64,
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-}
 
 
 def usage(config: Config, model: TextModel, prompts: Sequence[str]) -> str:
@@ -32,8 +26,12 @@ def usage(config: Config, model: TextModel, prompts: Sequence[str]) -> str:
     prompt = next((text for text in prompts if len(text) <= LONGEST_PROMPT), DEFAULT_PROMPT)
     adapter = model.base is not None
     lines = ["import torch", *(["from peft import PeftModel"] if adapter else [])]
-    lines += [f"from transformers import {model.loader}, AutoTokenizer", "", HERE]
-    lines += [f"base = {model.base!r}"] if adapter else []
+    lines += [f"from transformers import {model.loader}, AutoTokenizer"]
+    embedded = model.base in MODELS
+    lines += ["from ddpo.worlds.texts import model_path"] if embedded else []
+    lines += ["", HERE]
+    base = f"model_path({model.base!r})" if embedded else repr(model.base)
+    lines += [f"base = {base}"] if adapter else []
     whole = "base" if adapter else "model"
     lines += [
         f"tokenizer = AutoTokenizer.from_pretrained({whole})",
@@ -46,7 +44,7 @@ def usage(config: Config, model: TextModel, prompts: Sequence[str]) -> str:
         "torch.manual_seed(0)",
         "tokens = network.generate(",
         "    **inputs,",
-        *(f"    {name}={value}," for name, value in _settings(config).items()),
+        *(f"    {name}={value!r}," for name, value in _settings(config).items()),
         ")[0]",
     ]
     if not model.encoder_decoder:
@@ -55,12 +53,30 @@ def usage(config: Config, model: TextModel, prompts: Sequence[str]) -> str:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """As held-out samples are drawn: what they are told, else what the policy is."""
-    heldout, chain = vars(config.evaluation), vars(config.policy)
-    found = {
-        name: next((own[name] for own in (heldout, chain) if own.get(name) is not None), default)
-        for name, default in SETTINGS.items()
+    """As held-out samples are drawn: what they are told, else what the policy is.
+
+    What transformers does unless told otherwise, or a model's own settings say, is not the plain
+    distribution that a policy samples from: both cuts are named so that they are off.
+    """
+    heldout, chain = config.evaluation, config.policy
+    assert isinstance(chain, TextPolicyConfig)
+    found: dict[str, Any] = {
+        "max_new_tokens": chain.max_length,
+        "do_sample": True,
+        "temperature": heldout.temperature or chain.temperature,
+        "top_k": heldout.top_k or 0,
+        "top_p": heldout.top_p or 1.0,
     }
-    if found["temperature"] == 0:
-        return {"max_new_tokens": found["max_new_tokens"], "do_sample": False}
-    return {**found, "do_sample": True}
+    if chain.min_length:
+        found["min_new_tokens"] = chain.min_length
+    if chain.stop:
+        found |= {"stop_strings": list(chain.stop), "tokenizer": Name("tokenizer")}
+    return found
+
+
+class Name(str):
+    """A word that stands for itself in code, without quotes."""
+
+    def __repr__(self) -> str:
+        """As it is."""
+        return str(self)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from peft import LoraConfig, TaskType, get_peft_model
-from pydantic.dataclasses import dataclass
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     GPT2Config,
@@ -23,7 +21,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from ddpo.config.schema import STRICT, Config, DiffusionPolicyConfig
+from ddpo.config.schema import Config
+from ddpo.config.text_policy import TextPolicyConfig
 from ddpo.errors import UserError
 from ddpo.export.card import write_card
 from ddpo.export.card_texts import before_and_after
@@ -43,21 +42,11 @@ pytestmark = [
 WORDS = ["[PAD]", "[EOS]", "a", "cat", "sat", "dog", "ran", "on", "mat"]
 
 
-@dataclass(frozen=True, config=STRICT)
-class TextPolicy(DiffusionPolicyConfig):
-    """Stands for the token chain's section of a configuration."""
-
-    kind: Literal["text"]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
-    model: str
-    max_new_tokens: int = 5
-    temperature: float = 1.0
-
-
 def text_config(model: str, lora: bool, **policy: Any) -> Config:
-    """A configuration whose policy is the stand-in: the schema has no such kind here."""
-    config = copy.copy(configured(Path(model), lora=lora))
-    object.__setattr__(config, "policy", TextPolicy(kind="text", model=model, **policy))
-    return config
+    """A configuration of the token chain."""
+    config = configured(Path(model), lora=lora)
+    asked = TextPolicyConfig(kind="text", model=model, **{"max_length": 5, **policy})
+    return replace(config, policy=asked)
 
 
 def tiny_model(folder: Path, kind: str) -> torch.nn.Module:
@@ -183,15 +172,20 @@ def test_a_cell_keeps_lines_and_says_what_it_leaves_out() -> None:
 
 
 def test_the_code_is_told_what_held_out_samples_are(tmp_path: Path) -> None:
-    run, config = finished(tmp_path, "causal", lora=False, temperature=0.0)
+    said = {"temperature": 0.7, "min_length": 2, "stop": ("cat", "a 'mat'")}
+    run, config = finished(tmp_path, "causal", lora=False, **said)
     code = code_in(write_card(run / "final", run, config).read_text())
-    assert "do_sample=False" in code
-    assert "temperature" not in code
-    assert "max_new_tokens=5" in code
+    told = ["max_new_tokens=5", "do_sample=True", "temperature=0.7", "top_k=0", "top_p=1.0"]
+    told += ["min_new_tokens=2", """stop_strings=['cat', "a 'mat'"]""", "tokenizer=tokenizer"]
+    assert "".join(f"    {setting},\n" for setting in told) in code
+    heldout = replace(config.evaluation, temperature=0.5, top_k=3)
+    code = code_in(write_card(run / "final", run, replace(config, evaluation=heldout)).read_text())
+    assert "temperature=0.5," in code
+    assert "top_k=3," in code
     long = made_up.text_sample("t", "x" * 501)
     for iteration in (0, 3):
         made_up.write_samples(run, iteration, [long])
-    code = code_in(write_card(run / "final", run, replace(config)).read_text())
+    code = code_in(write_card(run / "final", run, config).read_text())
     assert "tokenizer('Once upon a time'" in code
 
 
