@@ -20,9 +20,15 @@ def summary_columns(count: int, held_out: bool) -> Columns:
 
 
 def program_columns(count: int, **split: bool) -> Columns:
-    """Tasks as prompts, each with its `tests`; `split` as for `tasks`."""
+    """Tasks as prompts, each with its `tests`, and a right program as `reference`; `split` as for
+    `tasks`.
+    """
     drawn = distinct_tasks(count, SEED, **split)
-    return {"prompt": [task.prompt for task in drawn], "tests": [task.tests for task in drawn]}
+    return {
+        "prompt": [task.prompt for task in drawn],
+        "tests": [task.tests for task in drawn],
+        "reference": [task.right for task in drawn],
+    }
 
 
 SETS: dict[str, Callable[[], Columns]] = {

@@ -1,6 +1,7 @@
 """The named sets: sizes, columns, and that held out is held out."""
 
 from functools import cache
+from typing import Any
 from itertools import islice
 
 import pytest
@@ -18,20 +19,29 @@ def loaded(name: str, template: str | None = None, limit: int | None = None) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "column"),
+    ("name", "size", "columns"),
     [
-        ("summaries", 512, "reference"),
-        ("summaries-heldout", 192, "reference"),
-        ("programs", 512, "tests"),
-        ("programs-heldout", 192, "tests"),
-        ("programs-heldout-families", 128, "tests"),
+        ("summaries", 512, ["reference"]),
+        ("summaries-heldout", 192, ["reference"]),
+        ("programs", 512, ["tests", "reference"]),
+        ("programs-heldout", 192, ["tests", "reference"]),
+        ("programs-heldout-families", 128, ["tests", "reference"]),
     ],
 )
-def test_sets_have_their_size_and_column(name: str, size: int, column: str) -> None:
+def test_sets_have_their_size_and_columns(name: str, size: int, columns: list[str]) -> None:
     prompts = loaded(name)
     assert len(set(prompts.texts)) == len(prompts) == size
-    assert list(prompts.columns) == [column]
-    assert len(prompts.columns[column]) == size
+    assert list(prompts.columns) == columns
+    assert all(len(values) == size for values in prompts.columns.values())
+
+
+def test_the_reference_of_a_task_passes_its_tests() -> None:
+    columns = loaded("programs-heldout").columns
+    for program, tests in zip(columns["reference"][:20], columns["tests"][:20], strict=True):
+        names: dict[str, Any] = {}
+        exec(program, names)
+        for test in tests:
+            assert names[test["call"]](*test["args"]) == test["expected"]
 
 
 def test_the_sets_are_disjoint() -> None:
