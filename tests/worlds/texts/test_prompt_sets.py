@@ -1,8 +1,8 @@
 """The named sets: sizes, columns, and that held out is held out."""
 
 from functools import cache
-from typing import Any
 from itertools import islice
+from typing import Any
 
 import pytest
 
