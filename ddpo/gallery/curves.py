@@ -9,19 +9,24 @@ from ddpo.gallery.formatting import breakable, compact, counted
 from ddpo.gallery.spacing import evenly_spaced
 
 MAX_TABLE_ROWS = 400
+GREEDY = "greedy/"
+"""Begins what an evaluation says of the likeliest samples."""
 
 Metrics = Sequence[Mapping[str, float]]
 
 
 def curves(metrics: Metrics) -> str:
-    """Draw the mean reward, each reward where there are several, and each watch reward."""
-    figures = [_reward_figure(metrics)]
+    """Draw the mean reward, that of greedy samples where there are such, each reward where there
+    are several, and each watch reward.
+    """
+    figures = [_reward_figure(metrics), _greedy_figure(metrics)]
     rewards = _suffixes(metrics, "reward/", leave_out=("mean", "std"))
     if len(rewards) > 1:
         figures += [_figure(metrics, "reward", name) for name in rewards]
     watched = _suffixes(metrics, "watch/")
     # A reward that only evaluations measure is a watch reward that training batches skip.
-    watched += _suffixes(metrics, "evaluation/", leave_out=("reward", *rewards, *watched))
+    more = _suffixes(metrics, "evaluation/", leave_out=("reward", *rewards, *watched))
+    watched += [name for name in more if not name.startswith(GREEDY)]
     figures += [_figure(metrics, "watch", name) for name in watched]
     return "\n".join(figure for figure in figures if figure)
 
@@ -59,6 +64,12 @@ def _reward_figure(metrics: Metrics) -> str:
     ]
     legend = [("line", "mean of the samples"), ("band", "± one standard deviation")]
     return _drawn("reward", "reward", series, legend, "reward")
+
+
+def _greedy_figure(metrics: Metrics) -> str:
+    points = _points(metrics, f"evaluation/{GREEDY}reward")
+    series = [Series("evaluation", points, "reward", marks=True)]
+    return _drawn("greedy", "reward of greedy samples", series, [], "reward")
 
 
 def _figure(metrics: Metrics, tone: Tone, name: str) -> str:

@@ -151,3 +151,16 @@ def test_an_index_of_both_is_drawn_each_as_it_is(tmp_path: Path):
     assert "a cat" in shown.texts["bdi"]
     (folder / "index.json").write_text(json.dumps({"samples": [{"prompt": "p", "text": 3}]}))
     assert "samples/000000 was left out: its index.json is unreadable." in _written(tmp_path).text
+
+
+def test_greedy_completions_have_one_chart_of_their_own(tmp_path: Path):
+    run = made_up.write_text_run(tmp_path / "run", iterations=10)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    last |= {f"evaluation/greedy/{name}": 0.875 for name in ("reward", "rouge", "repetition")}
+    (run / "metrics.jsonl").write_text("\n".join([*lines[:-1], json.dumps(last)]))
+    page = _written(run)
+    without = _written(made_up.write_text_run(tmp_path / "without", iterations=10))
+    assert page.source.count("<figure") == without.source.count("<figure") + 1
+    assert "reward of greedy samples" in page.source
+    assert "evaluation/greedy/repetition" in page.texts["th"]  # in the numbers
