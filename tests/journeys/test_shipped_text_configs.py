@@ -61,7 +61,7 @@ def test_a_shipped_configuration_of_texts_trains(path: Path, tmp_path: Path) -> 
     AutoTokenizer.from_pretrained(run / "final")
     if config.lora is None:
         kind = AutoModelForSeq2SeqLM if "t5" in path.stem else AutoModelForCausalLM
-        kind = AutoModelForSeq2SeqLM if "scenes" in path.stem else kind
+        kind = AutoModelForSeq2SeqLM if "seq2seq" in config.policy.model else kind
         kind.from_pretrained(run / "final")
     else:
         assert (run / "final" / "adapter_model.safetensors").is_file()
