@@ -17,7 +17,7 @@ from ddpo.errors import UserError
 from ddpo.launch_problems import check_launch
 
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / "configs" / "ddpo_shapes_compressibility.yaml"
+CONFIG = ROOT / "configs" / "ddpo_shapes_alignment.yaml"
 LAUNCHES = sorted((ROOT / "configs" / "accelerate").glob("*.yaml"))
 
 
