@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import NoReturn
 
 from ddpo.errors import DdpoError, UserError
@@ -60,22 +61,7 @@ def _parser() -> Parser:
     train.add_argument("--resume", action="store_true", help="continue the run in its folder")
     train.set_defaults(command=_train, parser=train, more="overrides")
 
-    sample = commands.add_parser(
-        "sample", help="pictures or completions from a run, pictures from a model"
-    )
-    sample.add_argument(
-        "model", metavar="RUN_OR_MODEL", help="a run folder, shapes, a model folder, a hub id"
-    )
-    sample.add_argument("--prompts", nargs="+", required=True, help="prompts, or one file of them")
-    sample.add_argument("--seed", type=int, default=0, help="of the first picture (default 0)")
-    sample.add_argument("--num-steps", type=whole_number(1), help="denoising steps")
-    sample.add_argument("--guidance-scale", type=float, help="classifier-free guidance")
-    sample.add_argument("--eta", type=float, help="weight of DDIM's noise")
-    sample.add_argument("--greedy", action="store_true", help="the likeliest completions")
-    sample.add_argument(
-        "--out", type=Path, default=Path("pictures"), help="folder for the PNG files"
-    )
-    sample.set_defaults(command=_sample, parser=sample, more="")
+    _add_sample(commands)
 
     gallery = commands.add_parser("gallery", help="write a run's gallery/index.html")
     gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
@@ -114,6 +100,25 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(command=_doctor, parser=doctor, more="")
     return parser
+
+
+def _add_sample(commands: Any) -> None:
+    sample = commands.add_parser(
+        "sample", help="pictures or completions from a run, pictures from a model"
+    )
+    sample.add_argument(
+        "model", metavar="RUN_OR_MODEL", help="a run folder, shapes, a model folder, a hub id"
+    )
+    sample.add_argument("--prompts", nargs="+", required=True, help="prompts, or one file of them")
+    sample.add_argument("--seed", type=int, default=0, help="of the first picture (default 0)")
+    sample.add_argument("--num-steps", type=whole_number(1), help="denoising steps")
+    sample.add_argument("--guidance-scale", type=float, help="classifier-free guidance")
+    sample.add_argument("--eta", type=float, help="weight of DDIM's noise")
+    sample.add_argument("--greedy", action="store_true", help="the likeliest completions")
+    sample.add_argument(
+        "--out", type=Path, default=Path("pictures"), help="folder for the PNG files"
+    )
+    sample.set_defaults(command=_sample, parser=sample, more="")
 
 
 def _add_config(parser: Parser) -> None:
