@@ -9,8 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ddpo.errors import DdpoError, UserError
 from rewards.command_line import Parser, parse, show, whole_number
