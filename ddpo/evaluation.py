@@ -61,8 +61,9 @@ def evaluate(run: Run) -> Row:
     found = _means("evaluation", scores, count)
     policy = run.policy
     if isinstance(policy, SamplesGreedily) and run.config.evaluation.greedy is not False:
-        once = heldout_rows(len(run.heldout), min(count, len(run.heldout)), 1)
-        once = once if group == 1 else rows
+        # more than one of a prompt would be the same, which only rewards of groups need
+        each = heldout_rows(len(run.heldout), min(count, len(run.heldout)), 1)
+        once = each if group == 1 else rows
         with run.state.averaged_weights():
             _, scores = _scored(run, once, lambda texts, _: policy.sample_greedily(texts))
         found |= _means("evaluation/greedy", scores, len(once))
