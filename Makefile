@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 RUN = shapes-compressibility
+TEST_WORKERS ?= 2
 DEEPSPEED = deepspeed einops hjson msgpack ninja py-cpuinfo
 
 .PHONY: install install-test demo test lint
@@ -28,9 +29,10 @@ demo: install
 	$(BIN)/ddpo train configs/ddpo_shapes_compressibility.yaml $$(test -d runs/$(RUN) && echo --resume)
 	@echo "open runs/$(RUN)/gallery/index.html"
 
+# A file's tests stay together: they share what they trained. Slow files are early in the order.
 test: install-test
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: install-test
 	$(BIN)/ruff check .

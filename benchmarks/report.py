@@ -43,6 +43,16 @@ def write_result(path: Path | None, result: Mapping[str, Any]) -> None:
         path.write_text(json.dumps({**provenance(), **result}, indent=1) + "\n")
 
 
+def kept(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of these settings that a file of results holds."""
+    if path is None or not path.is_file():
+        return []
+    result = json.loads(path.read_text())
+    if any(result.get(key) != value for key, value in settings.items()):
+        raise SystemExit(f"{path} holds runs of other settings than {settings}")
+    return result["runs"]
+
+
 def timed(work: Callable[[], Any]) -> float:
     """Seconds that it takes, to the end of what the accelerator has to do for it."""
     began = time.perf_counter()

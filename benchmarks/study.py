@@ -21,8 +21,8 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.report import write_result
-from benchmarks.time_to_reward import CONFIGS, base_evaluation, kept, prepared
+from benchmarks.report import kept, write_result
+from benchmarks.time_to_reward import base_evaluation, prepared
 from ddpo.evaluation import evaluate
 from ddpo.metrics import Row
 from ddpo.stopping import StopRequest
@@ -103,7 +103,7 @@ def line(topic: str, name: str, runs: list[dict[str, Any]]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=[*CONFIGS])
+    parser.add_argument("task", choices=[*yaml.safe_load(STUDY.read_text())])
     parser.add_argument("topics", nargs="*", help="all when omitted")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--budget", type=int, default=6000, help="network passes of a run")

@@ -1,13 +1,14 @@
 """Is reinforcement learning worth it? A run of the token chain beside supervised learning on
 references, from the same model, on as many samples and for as long.
 
-    python -m benchmarks.supervised configs/ppo_summaries_bleu.yaml reference --seeds 0 1 2 \
-        --out benchmarks/results/supervised_summaries.json
+    python -m benchmarks.supervised configs/ppo_scenes_bleu.yaml reference --seeds 0 1 2 \
+        --out benchmarks/results/supervised_scenes.json
 
 The run is trained as configured. Then the same model learns the references of the same prompts by
 cross-entropy, in batches as large as the run's updates, until it has seen as many samples as the
 run made, and on until it has trained for as many seconds. All are evaluated alike: held-out
-prompts, sampled and greedily, and those of `--beside`, too.
+prompts, sampled and greedily, and those of `--beside`, too. Seeds that FILE holds already are not
+run again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.report import timed, write_result
+from benchmarks.report import kept, timed, write_result
 from ddpo.config.reading import load_config
 from ddpo.config.schema import PromptsConfig
 from ddpo.evaluation import evaluate
@@ -47,10 +48,11 @@ def main() -> None:
     options = _options()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(options.threads)
-    runs: list[dict[str, Any]] = []
-    for seed in options.seeds:
+    settings = {"config": str(options.config), "overrides": options.overrides}
+    runs = kept(options.out, settings)
+    for seed in sorted({*options.seeds} - {run["seed"] for run in runs}):
         runs.append({"seed": seed, **measure(options, seed)})
-        write_result(options.out, {"config": str(options.config), "runs": runs})
+        write_result(options.out, {**settings, "runs": runs})
     print(table(runs))
 
 

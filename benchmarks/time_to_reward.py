@@ -3,12 +3,12 @@ settings against the last public DDPO trainer.
 
     pip install trl==0.23.1
     python -m benchmarks.time_to_reward compressibility --seeds 0 1 2 3 4 --out FILE
-    python -m benchmarks.time_to_reward alignment --seeds 0 1 2 3 4 --out FILE
+    python -m benchmarks.time_to_reward hard_captions --seeds 0 1 2 3 4 --out FILE
 
 Both are evaluated alike, and that is not counted: held-out pictures of 20 steps with guidance 3,
 the same prompts and noise every time. A run ends once their mean reward has risen by two standard
-deviations of the base's pictures; for alignment, where even true drawings of the prompts score less
-than half of one more than the base, once it is half way to that of true drawings. Runs that FILE
+deviations of the base's pictures; for the alignment of pictures with their captions, where even
+true drawings of them score less than that, once it is half way to that of true drawings. Runs that FILE
 holds already are not made again, so that a long comparison can be made in parts. The other trainer
 makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the learning rate
 given by `--trl`.
@@ -17,7 +17,6 @@ given by `--trl`.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -32,7 +31,7 @@ import numpy as np
 import torch
 
 import rewards
-from benchmarks.report import spread, write_result
+from benchmarks.report import kept, spread, write_result
 from benchmarks.trl_trainer import Geometry, TrlTrainer
 from ddpo.config.reading import load_config
 from ddpo.evaluation import evaluate
@@ -48,15 +47,16 @@ from rewards.files import read_index
 CONFIGS = {
     "compressibility": Path("configs/ddpo_shapes_compressibility.yaml"),
     "alignment": Path("configs/ddpo_shapes_alignment.yaml"),
+    "hard_captions": Path("benchmarks/hard_captions.yaml"),
 }
 RISE = 2.0
 """Of the mean reward, in standard deviations of the base's pictures, for compressibility."""
 
 WAY = 0.5
-"""Of the mean reward, from the base's pictures to true drawings, for alignment."""
+"""Of the mean reward, from the base's pictures to true drawings, for both kinds of alignment."""
 
-EVALUATED = {"compressibility": 128, "alignment": 256}
-"""Held-out pictures: more where the rise is smaller."""
+EVALUATED = {"compressibility": 128, "alignment": 256, "hard_captions": 128}
+"""Held-out pictures: more where prompts differ and the rise is small."""
 
 COSTS = ("passes", "seconds", "cpu_seconds")
 
@@ -90,16 +90,6 @@ def main() -> None:
         write_result(options.out, {**settings, **total, "runs": runs})
 
 
-def kept(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of these settings that a file of results holds."""
-    if path is None or not path.is_file():
-        return []
-    result = json.loads(path.read_text())
-    if any(result.get(key) != value for key, value in settings.items()):
-        raise SystemExit(f"{path} holds runs of other settings than {settings}")
-    return result["runs"]
-
-
 def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One run until the target, or until `--most` passes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +98,7 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         run = prepared(options.task, [*options.overrides, *own], seed, folder)
         base, sd = base_evaluation(run)
         target = RISE
-        if options.task == "alignment":
+        if options.task != "compressibility":
             drawn = score_of_drawings(run, seed)
             target = WAY * (drawn - base["evaluation/reward"]) / sd
         with StopRequest(run.accelerator) as stop:
@@ -177,7 +167,7 @@ def prepared(
         "evaluation.num_steps=20",
         "evaluation.guidance_scale=3",
     ]
-    return prepare_run(load_config(CONFIGS[task], [*overrides, *common]), resume=False)
+    return prepare_run(load_config(CONFIGS[task], [*common, *overrides]), resume=False)
 
 
 def _base_samples(run: Run) -> list[dict[str, Any]]:

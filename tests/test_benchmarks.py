@@ -86,13 +86,16 @@ def test_overhead_runs(tmp_path: Path) -> None:
 
 
 def test_scaling_runs(tmp_path: Path) -> None:
-    result = result_of(tmp_path, "scaling", "--axes", "steps", "--iterations=1", "--processes=1")
+    small = [f"train.{name}=8" for name in ("samples_per_iteration", "micro_batch_size")]
+    arguments = ["--axes=steps", "--iterations=1", "--processes=1", "--overrides", *small]
+    result = result_of(tmp_path, "scaling", *arguments)
     assert [*result["steps"]["per_unit"]] == ["5", "10", "20"]
     assert result["steps"]["per_unit"]["5"]["median"] == 1
 
 
 def test_time_to_reward_runs(tmp_path: Path) -> None:
-    arguments = ["compressibility", *SMALL, "--seeds", "0", "--most", "1", "--threads", "1"]
+    few = [*SMALL, "evaluation.samples=16"]
+    arguments = ["compressibility", *few, "--seeds", "0", "--most", "1", "--threads", "1"]
     result = result_of(tmp_path, "time_to_reward", *arguments)
     (run,) = result["runs"]
     assert [row["passes"] for row in run["curve"]] == [0, 24]  # 8 x (2 + 1 with a gradient)
@@ -100,7 +103,7 @@ def test_time_to_reward_runs(tmp_path: Path) -> None:
     assert run["base_std"] == pytest.approx(0.17, abs=0.05)
 
 
-@pytest.mark.parametrize("task", [*CONFIGS])
+@pytest.mark.parametrize("task", ["compressibility", "alignment"])
 def test_every_setting_of_the_study_is_one(task: str) -> None:
     named = list(settings(task, []))
     assert len({(topic, name) for topic, name, _ in named}) == len(named) > 10
