@@ -8,10 +8,10 @@ settings against the last public DDPO trainer.
 Both are evaluated alike, and that is not counted: held-out pictures of 20 steps with guidance 3,
 the same prompts and noise every time. A run ends once their mean reward has risen by two standard
 deviations of the base's pictures; for the alignment of pictures with their captions, where even
-true drawings of them score less than that, once it is half way to that of true drawings. Runs that FILE
-holds already are not made again, so that a long comparison can be made in parts. The other trainer
-makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the learning rate
-given by `--trl`.
+true drawings of them score less than that, once it is half way to that of true drawings. Runs that
+FILE holds already are not made again, so that a long comparison can be made in parts. The other
+trainer makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the
+learning rate given by `--trl`.
 """
 
 from __future__ import annotations
