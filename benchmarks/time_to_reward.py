@@ -93,8 +93,8 @@ def main() -> None:
 def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """One run until the target, or until `--most` passes."""
     with tempfile.TemporaryDirectory() as folder:
-        # the weights evaluated are the other trainer's, not an average of this one's
-        own = ["train.ema_decay=0"] if options.trl else []
+        # the weights evaluated are the other trainer's: all of them, and no average of this one's
+        own = ["train.ema_decay=0", "lora=null"] if options.trl else []
         run = prepared(options.task, [*options.overrides, *own], seed, folder)
         base, sd = base_evaluation(run)
         target = RISE
