@@ -75,7 +75,7 @@ def _make_all(jobs: Sequence[Job]) -> list[bool]:
     # Not forked, since training may hold a device; without the main module, which may be a script
     # that trains.
     batches = [jobs[at : at + BATCH] for at in range(0, len(jobs), BATCH)]
-    with ProcessPoolExecutor(max_workers=cpu_count(), context="loky") as pool:
+    with ProcessPoolExecutor(max_workers=cpu_count()) as pool:
         return list(chain.from_iterable(pool.map(_make_each, batches)))
 
 

@@ -31,7 +31,7 @@ function completion(text, style) {
   return isolated(text, { class: style + lines });
 }
 
-function promptText(prompt, style = "") {
-  if (!prompt) return element("span", { class: `muted ${style}` }, "(empty prompt)");
+function promptText(prompt, style = null) {
+  if (!prompt) return element("span", { class: "muted" }, "(empty prompt)");
   return isolated(prompt, { class: style });
 }
