@@ -94,7 +94,8 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     folder = on_main(
         accelerator, lambda: RunFolder.reopen(config) if resume else RunFolder.create(config)
     )
-    on_main(accelerator, lambda: record_start(folder.path, accelerator.num_processes))
+    device, processes = accelerator.device, accelerator.num_processes
+    on_main(accelerator, lambda: record_start(folder.path, device, processes))
     set_seed(config.seed, device_specific=True)
     state.mark()
     metrics = MetricsLog(folder.metrics)

@@ -12,17 +12,21 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 FILE = "starts.jsonl"
 PACKAGE = Path(__file__).parent
 
 
-def record_start(run: Path, processes: int) -> None:
+def record_start(run: Path, device: torch.device, processes: int) -> None:
     """Add a line to a run's `starts.jsonl`: date, version, commit and hardware.
 
     Args:
         run: its folder.
+        device: that this process trains on.
         processes: among which it is divided.
     """
     start = {
@@ -31,7 +35,7 @@ def record_start(run: Path, processes: int) -> None:
         "commit": commit(),
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "processes": processes,
     }
     with (run / FILE).open("a", encoding="utf-8") as file:
@@ -58,13 +62,14 @@ def commit() -> str | None:
     return f"{found} and changes" if changed else found
 
 
-def hardware() -> str:
-    """The accelerator that this process trains on, or the processor and its cores."""
-    import torch
+def hardware(device: torch.device) -> str:
+    """What a device is called; a processor with its cores."""
+    if device.type == "cuda":
+        import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{_processor()}, {os.cpu_count()} cores"
+        return torch.cuda.get_device_name(device)
+    processor = f"{_processor()}, {os.cpu_count()} cores"
+    return processor if device.type == "cpu" else f"{device.type} of {processor}"
 
 
 def _processor() -> str:

@@ -8,25 +8,29 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 
 from ddpo import starts
 from ddpo.gallery.reproducing import reproducing
 from ddpo.gallery.run_folder import read_run
 from tests.gallery import made_up
 
+CPU = torch.device("cpu")
+
 
 def test_each_start_is_a_line(tmp_path: Path) -> None:
-    starts.record_start(tmp_path, 1)
-    starts.record_start(tmp_path, 4)
+    starts.record_start(tmp_path, CPU, 1)
+    starts.record_start(tmp_path, CPU, 4)
     first, second = starts.read_starts(tmp_path)
     assert (first["processes"], second["processes"]) == (1, 4)
     assert first["version"] == metadata.version("ddpo")
     assert first["torch"] == metadata.version("torch")
-    assert first["hardware"]
+    assert first["hardware"].endswith("cores")
+    assert starts.hardware(torch.device("mps")) == f"mps of {first['hardware']}"
 
 
 def test_a_line_cut_by_a_kill_is_left_out(tmp_path: Path) -> None:
-    starts.record_start(tmp_path, 1)
+    starts.record_start(tmp_path, CPU, 1)
     with (tmp_path / starts.FILE).open("a") as file:
         file.write('{"date": "20')
     assert len(starts.read_starts(tmp_path)) == 1

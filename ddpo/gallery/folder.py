@@ -28,19 +28,23 @@ class GalleryFolder:
     """The paths of one gallery."""
 
     def __init__(self, path: Path):
-        """Name the paths; nothing is read or written.
-
-        Raises:
-            UserError: there is something else in the folder, or it is none.
-        """
-        self.path = path
+        """Name the paths; nothing is read or written."""
         self.page = path / "index.html"
         self.style = path / "gallery.css"
         self.script = path / "gallery.js"
         self.data = path / "data"
         self.thumbs = path / "thumbs"
         self.pictures = path / "pictures"
+
+    @classmethod
+    def told(cls, path: Path) -> GalleryFolder:
+        """The gallery in a folder that somebody has named.
+
+        Raises:
+            UserError: there is something else in the folder, or it is none.
+        """
         _refuse_others(path)
+        return cls(path)
 
     def thumb(self, iteration: int, number: int) -> Path:
         """The small copy of a picture."""

@@ -24,10 +24,11 @@ def write_gallery(run_folder: Path, out: Path | None = None) -> Path:
 
     Raises:
         NotARunError: (a ValueError) `run_folder` is not the folder of a run.
-        UserError: `out` is a file, or holds something else, or cannot be written.
+        UserError: `out` is a file, or holds something else.
+        OSError: there is no room, or no right to write.
     """
     run = read_run(Path(run_folder))
-    gallery = GalleryFolder(Path(out) if out is not None else run.path / "gallery")
+    gallery = GalleryFolder.told(Path(out)) if out else GalleryFolder(run.path / "gallery")
     # The page comes last, and nothing that an older one shows goes before: whenever this is
     # stopped, what is there opens.
     missing = make_thumbnails(run, gallery)

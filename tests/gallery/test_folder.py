@@ -253,6 +253,14 @@ def test_a_folder_that_is_no_gallery_is_refused_and_left(holds: str, tmp_path: P
     assert listed(tmp_path) == before
 
 
+def test_what_somebody_put_beside_the_page_stays(tmp_path: Path) -> None:
+    run = made_up.write_samples(tmp_path / "run", 0, [made_up.sample()]).parents[1]
+    notes = write_gallery(run).parent / "notes.txt"
+    notes.write_text("mine")
+    write_gallery(run)
+    assert notes.read_text() == "mine"
+
+
 def test_the_command_writes_where_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 /* Many samples in a box that scrolls: only those in view are elements. */
 
 const OVERSCAN = 2;
+const REST = 80;
 const MOVES = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n };
 
 class Wall {
@@ -13,9 +14,10 @@ class Wall {
     this.items = new Map();
     this.count = 0;
     this.active = 0;
+    this.top = 0;
     this.list = element("ul");
     this.box = element("div", { class: "wall", role: "region", "aria-label": label }, this.list);
-    this.box.addEventListener("scroll", () => this.refresh(), { passive: true });
+    this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.box.addEventListener("keydown", (event) => this.pressed(event));
     new ResizeObserver(() => this.lay()).observe(this.box);
   }
@@ -46,6 +48,16 @@ class Wall {
     this.list.style.height = `${Math.ceil(this.count / this.columns) * this.step.y}px`;
     for (const [index, item] of this.items) this.put(item, index);
     this.refresh();
+  }
+
+  /* Whoever drags past whole screens sees none of them: those are left out until the box rests. */
+  scrolled() {
+    const { scrollTop, clientHeight } = this.box;
+    const isFar = Math.abs(scrollTop - this.top) > clientHeight;
+    this.top = scrollTop;
+    clearTimeout(this.resting);
+    if (isFar) this.resting = setTimeout(() => this.refresh(), REST);
+    else this.refresh();
   }
 
   refresh() {
