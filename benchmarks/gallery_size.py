@@ -37,6 +37,7 @@ SIDES = (64, 256, 512)
 FRAMES = """([frames, pixels]) => new Promise((resolve) => {
   const box = document.querySelector(".wall");
   const times = [];
+  box.scrollTop = 0;
   const next = (time) => {
     times.push(time);
     if (times.length > frames) return resolve(times.slice(1).map((t, i) => t - times[i]));

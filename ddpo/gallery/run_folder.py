@@ -122,16 +122,8 @@ def read_run(path: Path) -> RunFolder:
     sample_sets = _read_sample_sets(path, problems)
     kind = _kind(config, sample_sets)
     problems += _absences(sample_sets, kind)
-    return RunFolder(
-        path=path,
-        config=config,
-        config_text=config_text,
-        metrics=metrics,
-        sample_sets=sample_sets,
-        kind=kind,
-        starts=read_starts(path),
-        problems=tuple(problems),
-    )
+    starts, told = read_starts(path), tuple(problems)
+    return RunFolder(path, config, config_text, metrics, sample_sets, kind, starts, told)
 
 
 def _read_config(path: Path, problems: list[str]) -> tuple[str, Mapping[str, Any]]:

@@ -52,8 +52,8 @@ def make_thumbnails(run: RunFolder, gallery: GalleryFolder) -> frozenset[tuple[i
         for at, source in found.items()
         if source is not None
     }
-    for folder in {folder for job in jobs.values() for folder in (job.thumb, job.picture)}:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    for folder in {path.parent for job in jobs.values() for path in (job.thumb, job.picture)}:
+        folder.mkdir(parents=True, exist_ok=True)
     lacking = {at: job for at, job in jobs.items() if not _is_made(job)}
     made = dict(zip(lacking, _make_all(list(lacking.values())), strict=True))
     return frozenset(at for at in found if at not in jobs or not made.get(at, True))
@@ -75,7 +75,7 @@ def _make_all(jobs: Sequence[Job]) -> list[bool]:
     # Not forked, since training may hold a device; without the main module, which may be a script
     # that trains.
     batches = [jobs[at : at + BATCH] for at in range(0, len(jobs), BATCH)]
-    with ProcessPoolExecutor(max_workers=cpu_count()) as pool:
+    with ProcessPoolExecutor(max_workers=min(cpu_count(), len(batches))) as pool:
         return list(chain.from_iterable(pool.map(_make_each, batches)))
 
 

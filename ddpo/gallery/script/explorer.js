@@ -130,7 +130,7 @@ class Explorer {
     const prompt = this.set.promptOf(at);
     const value = measure ? number(this.set.values[column][at], measure.decimals) : "";
     return [
-      miniature(this.set, at, ""),
+      miniature(this.summary, this.set, at, ""),
       element("span", { class: `value ${measure?.section}` }, value),
       promptText(shorten(prompt, MOST_SHOWN), "caption"),
     ];

@@ -71,7 +71,7 @@ class Rows {
 
   cell(set, at, heading, open) {
     const prompt = shorten(set.promptOf(at), 120);
-    const small = miniature(set, at, `${heading}: ${prompt}`);
+    const small = miniature(this.summary, set, at, `${heading}: ${prompt}`);
     const beneath = scores(this.summary, set, at, false);
     if (set.isText(at)) {
       const name = `Open the completion of ${heading}: ${prompt}`;

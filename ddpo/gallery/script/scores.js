@@ -17,10 +17,13 @@ function scores(summary, set, at, all) {
 }
 
 /* The small picture, or the text, of a sample. `description` is what the picture shows. */
-function miniature(set, at, description) {
+function miniature(summary, set, at, description) {
   if (set.isText(at)) return completion(shorten(set.texts[at], MOST_SHOWN), "completion clipped");
   if (set.absent.has(at)) return element("span", { class: "absent" }, "picture missing");
-  return element("img", { src: set.thumb(at), alt: description, decoding: "async" });
+  /* With its size, it has its place before it is there, and nothing moves when it comes. */
+  const [width, height] = summary.size;
+  const how = { alt: description, width, height, decoding: "async" };
+  return element("img", { src: set.thumb(at), ...how });
 }
 
 function completion(text, style) {
