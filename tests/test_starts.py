@@ -58,6 +58,7 @@ def test_the_commit_is_that_of_the_package_alone(
     assert starts.commit() is None
     git("add", "package.py")
     git("commit", "--quiet", "--message", "m")
+    (tmp_path / "other").write_text("changed, and no code")
     assert starts.commit() == git("rev-parse", "HEAD")
     package.write_text("two")
     assert starts.commit() == f"{git('rev-parse', 'HEAD')} and changes"
