@@ -51,8 +51,8 @@ def read_starts(run: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def commit() -> str | None:
-    """The commit of the code that runs, with "and changes" where Python files differ from it; None where
-    it cannot be told, as in an installation from a wheel.
+    """The commit of the code that runs, with "and changes" where Python files differ from it; None
+    where it cannot be told, as in an installation from a wheel.
     """
     # Installed packages may lie within a repository of the user's own, which does not track them.
     if _git("ls-files", "--error-unmatch", __file__) is None:
