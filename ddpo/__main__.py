@@ -62,8 +62,11 @@ def _parser() -> Parser:
 
     _add_sample(commands)
 
-    gallery = commands.add_parser("gallery", help="write a run's gallery/index.html")
+    gallery = commands.add_parser(
+        "gallery", help="a run's samples and rewards, as a folder for a browser"
+    )
     gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+    gallery.add_argument("--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery)")
     gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
@@ -172,9 +175,9 @@ def _gallery(options: argparse.Namespace) -> None:
     from ddpo.gallery import write_gallery
 
     try:
-        written = write_gallery(options.run)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+        written = write_gallery(options.run, options.out)
+    except OSError as error:
+        raise UserError(f"the gallery cannot be written: {error}") from error
     show(str(written))
 
 

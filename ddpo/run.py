@@ -26,6 +26,7 @@ from ddpo.prompts import PromptSet, load_prompts
 from ddpo.run_folder import RunFolder
 from ddpo.scorer import Scorer
 from ddpo.sharding import trained_parameters
+from ddpo.starts import record_start
 from ddpo.state import TrainState
 from ddpo.trajectory import Policy
 
@@ -93,6 +94,8 @@ def prepare_run(config: Config, *, resume: bool) -> Run:
     folder = on_main(
         accelerator, lambda: RunFolder.reopen(config) if resume else RunFolder.create(config)
     )
+    device, processes = accelerator.device, accelerator.num_processes
+    on_main(accelerator, lambda: record_start(folder.path, device, processes))
     set_seed(config.seed, device_specific=True)
     state.mark()
     metrics = MetricsLog(folder.metrics)

@@ -1,5 +1,5 @@
-"""Samples and rewards of a run, as one static page."""
+"""Samples and rewards of a run, as a folder that opens in a browser."""
 
-from ddpo.gallery.page import write_gallery
+from ddpo.gallery.writing import write_gallery
 
 __all__ = ["write_gallery"]

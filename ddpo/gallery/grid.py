@@ -1,41 +1,43 @@
-"""The grid: a row a prompt, a column an iteration, so that each row shows one sample change."""
+"""The grid's beginning, for readers without scripts: a row a prompt, a column an iteration, so that
+each row shows one sample change. The script puts the whole grid in its place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ddpo.gallery.formatting import breakable, decimals_for, number, shorten
+from ddpo.gallery.folder import place
+from ddpo.gallery.formatting import breakable, number, shorten
+from ddpo.gallery.measures import Measure, measures
 from ddpo.gallery.passage import passage
 from ddpo.gallery.run_folder import RunFolder, Sample, SampleSet
 from ddpo.gallery.spacing import evenly_spaced
 
-TOTAL = "total"
 CHECKPOINTS = 4
-MAX_ROWS = 64
+MAX_ROWS = 8
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The iterations shown, their headings, and the decimals of each reward under the samples.
+    """The iterations shown, their headings, and what stands beneath the samples.
 
-    Totals that are standardised in each batch are in no sample: then there is none to show.
+    Attributes:
+        sets: the samples, an iteration a column.
+        headings: of the columns.
+        measures: of the samples.
+        missing: (iteration, number) of the samples without a picture.
     """
 
     sets: tuple[SampleSet, ...]
     headings: tuple[str, ...]
-    decimals: Mapping[str, int]
-    folder: Path
+    measures: tuple[Measure, ...]
+    missing: frozenset[tuple[int, int]]
 
     @property
     def totals(self) -> bool:
         """Whether samples have a total that can be compared between iterations."""
-        return TOTAL in self.decimals
-
-    def write(self, name: str, value: float | None) -> str:
-        """Write one number of the reward `name`."""
-        return number(value, self.decimals.get(name, 3))
+        return any(measure.section == "total" for measure in self.measures)
 
 
 def shown_sets(sets: Sequence[SampleSet]) -> tuple[SampleSet, ...]:
@@ -49,19 +51,15 @@ def shown_sets(sets: Sequence[SampleSet]) -> tuple[SampleSet, ...]:
     return (sets[0], *between, sets[-1])
 
 
-def grid(run: RunFolder) -> str:
-    """Lay out the samples of a run; empty text when there are none."""
+def grid(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
+    """Lay out the first samples of a run; empty text when there are none."""
     sets = shown_sets(run.sample_sets)
     rows = max((group.samples for group in sets), key=len, default=())
     if not rows:
         return ""
-    columns = Columns(
-        sets=sets,
-        headings=tuple(_heading(group, run) for group in sets),
-        decimals=_decimals(sets),
-        folder=run.path,
-    )
-    head = "".join(f'<th scope="col" role="columnheader">{text}</th>' for text in columns.headings)
+    headings = tuple(heading(group.iteration, run) for group in sets)
+    columns = Columns(sets, headings, measures(run.sample_sets), missing)
+    head = "".join(f'<th scope="col" role="columnheader">{text}</th>' for text in headings)
     body = "\n".join(_row(sample, index, columns) for index, sample in enumerate(rows[:MAX_ROWS]))
     return (
         f"{_note(len(rows))}"
@@ -71,33 +69,24 @@ def grid(run: RunFolder) -> str:
     )
 
 
+def heading(iteration: int, run: RunFolder) -> str:
+    """What an iteration with samples is called."""
+    if iteration == 0:
+        return "base"
+    if iteration != run.sample_sets[-1].iteration:
+        return f"iteration {iteration:,}"
+    return f"iteration {iteration:,}, {run.stage(iteration)}"
+
+
 def _note(rows: int) -> str:
     if rows <= MAX_ROWS:
         return ""
     return f'<p class="muted">The first {MAX_ROWS} of {rows:,} prompts are shown.</p>\n'
 
 
-def _heading(group: SampleSet, run: RunFolder) -> str:
-    if group.iteration == 0:
-        return "base"
-    if group.iteration != run.sample_sets[-1].iteration:
-        return f"iteration {group.iteration:,}"
-    return f"iteration {group.iteration:,}, {run.stage(group.iteration)}"
-
-
-def _decimals(sets: Sequence[SampleSet]) -> dict[str, int]:
-    values: dict[str, list[float]] = {}
-    for sample in (sample for group in sets for sample in group.samples):
-        numbers = {TOTAL: sample.total, **sample.rewards, **sample.watch}
-        for name, value in numbers.items():
-            if value is not None:
-                values.setdefault(name, []).append(value)
-    return {name: decimals_for(column) for name, column in values.items()}
-
-
 def _row(first: Sample, index: int, columns: Columns) -> str:
     cells = "\n".join(
-        _cell(_sample_at(group, index, first.prompt), heading, columns)
+        _cell(group, index, first.prompt, heading, columns)
         for group, heading in zip(columns.sets, columns.headings, strict=True)
     )
     prompt = f"{_prompt(first.prompt)}{_reference(first)}"
@@ -123,34 +112,30 @@ def _reference(sample: Sample) -> str:
     return f'<div class="reference"><span>reference: </span>{passage(sample.reference)}</div>'
 
 
-def _cell(sample: Sample | None, heading: str, columns: Columns) -> str:
+def _cell(group: SampleSet, index: int, prompt: str, heading: str, columns: Columns) -> str:
+    sample = _sample_at(group, index, prompt)
     if sample is None:
         body = '<div class="absent">not there</div>'
     else:
-        description = f"{heading}: {shorten(sample.prompt, 120)}"
-        drawing = sample.content.draw(description, columns.folder)
+        at = (group.iteration, index)
+        where = None if at in columns.missing else place(*at)
+        drawing = sample.content.draw(f"{heading}: {shorten(prompt, 120)}", where)
         body = f"{drawing}\n{_numbers(sample, columns)}"
     return f'<td role="cell" data-label="{heading}">{body}</td>'
 
 
 def _numbers(sample: Sample, columns: Columns) -> str:
-    parts = [_line(name, columns.write(name, value)) for name, value in sample.rewards.items()]
-    lines = [_line("reward", columns.write(TOTAL, sample.total), "total")]
-    watch = [
-        _line(name, columns.write(name, value), "watch") for name, value in sample.watch.items()
-    ]
-    shown = (lines if columns.totals else parts) + watch
-    folded = _folded(sample, parts) if columns.totals else ""
-    return f'<dl class="scores">{"".join(shown)}</dl>{folded}'
+    """The numbers beneath a sample: the parts of a total are folded away."""
+    shown, folded = [], []
+    for measure in columns.measures:
+        is_part = measure.section == "rewards" and columns.totals
+        (folded if is_part else shown).append(_line(measure, sample))
+    parts = f'<dl class="scores">{"".join(folded)}</dl>'
+    more = f"<details><summary>parts</summary>{parts}</details>" if folded else ""
+    return f'<dl class="scores">{"".join(shown)}</dl>{more}'
 
 
-def _folded(sample: Sample, parts: Sequence[str]) -> str:
-    """Return the parts of the total, unless the total is its only part."""
-    if not parts or list(sample.rewards.values()) == [sample.total]:
-        return ""
-    return f'<details><summary>parts</summary><dl class="scores">{"".join(parts)}</dl></details>'
-
-
-def _line(name: str, value: str, kind: str = "") -> str:
-    marker = f' class="{kind}"' if kind else ""
-    return f"<div{marker}><dt>{breakable(name)}</dt><dd>{value}</dd></div>"
+def _line(measure: Measure, sample: Sample) -> str:
+    marker = f' class="{measure.section}"' if measure.section != "rewards" else ""
+    value = number(measure.of(sample), measure.decimals)
+    return f"<div{marker}><dt>{breakable(measure.name)}</dt><dd>{value}</dd></div>"

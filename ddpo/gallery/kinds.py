@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
@@ -43,17 +42,16 @@ class Content(Protocol):
         """Whether there is something to draw, as far as the index says."""
         ...
 
-    def draw(self, description: str, run: Path) -> str:
-        """HTML of it, for a page in a folder of `run`; `description` stands for what has no words
-        of its own.
+    def draw(self, description: str, place: str | None) -> str:
+        """HTML of it; `description` stands for what has no words of its own, and `place` is that
+        of its files in the gallery, None where they could not be made.
         """
         ...
 
 
-PICTURES = Kind(
-    "image", "picture", ("style.css",), ("sampler", "num_steps", "eta", "guidance_scale")
-)
-COMPLETIONS = Kind("completion", "completion", ("style.css", "texts.css"), None)
+STYLES = ("style.css", "explorer.css", "lightbox.css")
+PICTURES = Kind("image", "picture", STYLES, ("sampler", "num_steps", "eta", "guidance_scale"))
+COMPLETIONS = Kind("completion", "completion", (*STYLES, "texts.css"), None)
 
 BY_POLICY = {"text": COMPLETIONS}
 """The kind by `policy.kind`, for runs that have no samples yet; pictures where it is not there."""

@@ -16,10 +16,11 @@ from ddpo.errors import UserError
 from ddpo.gallery.kinds import Content, Kind, planned_kind
 from ddpo.gallery.pictures import PictureFile
 from ddpo.gallery.texts import Completion, reference_of
+from ddpo.starts import read_starts
 from rewards import RewardError
 from rewards.files import INDEX, read_index
 
-ITERATION_FOLDER = re.compile(r"\d{6,}", re.ASCII)
+ITERATION_FOLDER = re.compile(r"\d{6}|[1-9]\d{6,}", re.ASCII)
 
 
 class NotARunError(UserError, ValueError):
@@ -53,7 +54,8 @@ class RunFolder:
     """Everything that a page can show of a run.
 
     `metrics` and `sample_sets` are in order of iteration. `kind` is that of its samples, also where
-    there are none yet. `problems` says in plain English what was missing or unreadable.
+    there are none yet. `starts` is what it was started with, each time. `problems` says in plain
+    English what was missing or unreadable.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class RunFolder:
     metrics: tuple[Mapping[str, float], ...]
     sample_sets: tuple[SampleSet, ...]
     kind: Kind
+    starts: tuple[Mapping[str, Any], ...]
     problems: tuple[str, ...]
 
     @property
@@ -119,7 +122,8 @@ def read_run(path: Path) -> RunFolder:
     sample_sets = _read_sample_sets(path, problems)
     kind = _kind(config, sample_sets)
     problems += _absences(sample_sets, kind)
-    return RunFolder(path, config, config_text, metrics, sample_sets, kind, tuple(problems))
+    starts, told = read_starts(path), tuple(problems)
+    return RunFolder(path, config, config_text, metrics, sample_sets, kind, starts, told)
 
 
 def _read_config(path: Path, problems: list[str]) -> tuple[str, Mapping[str, Any]]:
@@ -196,8 +200,8 @@ def _absences(sets: Sequence[SampleSet], kind: Kind) -> list[str]:
 
 
 def _iteration_folders(path: Path) -> list[Path]:
-    folders = path.glob(f"samples/*/{INDEX}")
-    named = [index.parent for index in folders if ITERATION_FOLDER.fullmatch(index.parent.name)]
+    folders = [index.parent for index in path.glob(f"samples/*/{INDEX}")]
+    named = [folder for folder in folders if ITERATION_FOLDER.fullmatch(folder.name)]
     return sorted(named, key=lambda folder: int(folder.name))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ddpo.gallery.kinds import COMPLETIONS, Kind
@@ -26,7 +25,7 @@ class Completion:
         """See `Content`."""
         return True
 
-    def draw(self, description: str, run: Path) -> str:
+    def draw(self, description: str, place: str | None) -> str:
         """See `Content`: wrapped, with its line ends; of equal width where it has several lines."""
         if not self.text.strip():
             what = "empty" if not self.text else "white space alone"

@@ -1,0 +1,80 @@
+"""A gallery's folder: what lies where, and which folders may become one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from ddpo.errors import UserError
+
+OWN = {"index.html", "gallery.css", "gallery.js", "data", "thumbs", "pictures"}
+
+
+def place(iteration: int, number: int) -> str:
+    """Where a sample lies in `thumbs/` and `pictures/`, without suffix.
+
+    Made of numbers alone: no name from a run's files becomes part of a path.
+    """
+    return f"{set_name(iteration)}/{number:04d}"
+
+
+def set_name(iteration: int) -> str:
+    """What the samples of an iteration are called, here as in the run's `samples/`."""
+    return f"{iteration:06d}"
+
+
+class GalleryFolder:
+    """The paths of one gallery."""
+
+    def __init__(self, path: Path):
+        """Name the paths; nothing is read or written."""
+        self.page = path / "index.html"
+        self.style = path / "gallery.css"
+        self.script = path / "gallery.js"
+        self.data = path / "data"
+        self.thumbs = path / "thumbs"
+        self.pictures = path / "pictures"
+
+    @classmethod
+    def told(cls, path: Path) -> GalleryFolder:
+        """The gallery in a folder that somebody has named.
+
+        Raises:
+            UserError: there is something else in the folder, or it is none.
+        """
+        _refuse_others(path)
+        return cls(path)
+
+    def thumb(self, iteration: int, number: int) -> Path:
+        """The small copy of a picture."""
+        return self.thumbs / f"{place(iteration, number)}.webp"
+
+    def picture(self, iteration: int, number: int) -> Path:
+        """A picture as the run wrote it."""
+        return self.pictures / f"{place(iteration, number)}.png"
+
+    def data_file(self, name: str) -> Path:
+        """A script that registers data: the summary, or the samples of an iteration."""
+        return self.data / f"{name}.js"
+
+    def keep_only(self, iterations: Iterable[int]) -> None:
+        """Remove what belongs to other iterations, which the run no longer has."""
+        kept = {set_name(iteration) for iteration in iterations}
+        for parent in (self.data, self.thumbs, self.pictures):
+            for found in parent.glob("[0-9]*"):
+                if found.name.removesuffix(".js") not in kept:
+                    shutil.rmtree(found) if found.is_dir() else found.unlink()
+
+
+def _refuse_others(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UserError(f"--out: {path} is not a folder: name one, or one that is not there yet")
+    names = {found.name for found in path.iterdir() if not found.name.startswith(".")}
+    if others := sorted(names - OWN):
+        raise UserError(
+            f"--out: {path} holds {others[0]}, which is no part of a gallery: name an empty "
+            "folder, or one that is not there yet"
+        )
