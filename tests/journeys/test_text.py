@@ -13,8 +13,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.journeys.journey import Journey, differences, final_weights, metrics
+from tests.journeys.journey import Journey, accelerate_launch, differences, final_weights, metrics
 from tests.journeys.moments import at, killed
+from tests.support.processes import run_command
 
 CONFIG = """
 name: run
@@ -123,13 +124,20 @@ def test_a_killed_run_resumes_to_the_bit(whole: Journey, tmp_path: Path) -> None
     assert differences(journey, whole) == []
 
 
-def test_two_processes_train_the_same_model(config_file: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    """A finished run of two processes."""
+    journey = Journey(tmp_path_factory.mktemp("two"), config_file, ALIKE, processes=2)
+    assert "= 2 processes x 4 samples" in journey.finish()
+    return journey
+
+
+def test_two_processes_train_the_same_model(
+    config_file: Path, two: Journey, tmp_path: Path
+) -> None:
     """In fp32, where sums over processes are rounded elsewhere."""
-    one, two = (
-        Journey(tmp_path / str(count), config_file, ALIKE, processes=count) for count in (1, 2)
-    )
+    one = Journey(tmp_path, config_file, ALIKE)
     one.finish()
-    assert "= 2 processes x 4 samples" in two.finish()
     for row, other in zip(metrics(one.run), metrics(two.run), strict=True):
         assert row == pytest.approx(other, rel=1e-3, abs=1e-5)
         for key in (key for key in row if key.startswith(("reward/", "evaluation/"))):
@@ -141,3 +149,13 @@ def test_two_processes_train_the_same_model(config_file: Path, tmp_path: Path) -
         if name.endswith("c_attn.bias"):  # of keys, which change nothing: Adam follows rounding
             apart = apart.view(3, -1)[[0, 2]]
         assert apart.max() < 1e-4, name
+
+
+def test_so_do_two_that_accelerate_launched(two: Journey, tmp_path: Path) -> None:
+    launched = replace(two, folder=tmp_path)
+    path = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = accelerate_launch(launched, "--multi_gpu")
+    with run_command(command, cwd=tmp_path, environment=path) as started:
+        assert started.wait() == [0], started.output
+        assert "= 2 processes x 4 samples" in started.output
+    assert differences(launched, two) == []
