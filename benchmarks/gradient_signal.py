@@ -48,9 +48,10 @@ CHAINS = {
     "4 steps": ["policy.num_steps=4"],
     "3 steps": ["policy.num_steps=3"],
 }
+"""The first is that which is evaluated."""
+
 EVERY_STEP = ["policy.window=null"]
 """Whatever part of the steps the configurations train."""
-"""The first is that which is evaluated."""
 
 SHIPPED = "5 steps"
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from ddpo.starts import processor_name
+
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
@@ -31,9 +33,7 @@ def device_name() -> str:
     """The accelerator, or the processor and the vector instructions that torch uses of it."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{processor_name()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def write_result(path: Path | None, result: Mapping[str, Any]) -> None:

@@ -68,11 +68,12 @@ def hardware(device: torch.device) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    processor = f"{_processor()}, {os.cpu_count()} cores"
+    processor = f"{processor_name()}, {os.cpu_count()} cores"
     return processor if device.type == "cpu" else f"{device.type} of {processor}"
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """What the processor calls itself, or its kind."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -16,7 +16,7 @@ from PIL import Image
 from ddpo.gallery.folder import GalleryFolder
 from ddpo.gallery.pictures import PictureFile
 from ddpo.gallery.run_folder import RunFolder
-from ddpo.gallery.whole_file import beside
+from ddpo.gallery.whole_file import replacing
 
 # Up to this side a picture is kept pixel for pixel, and enlarged by the browser.
 EXACT_SIDE = 128
@@ -119,26 +119,16 @@ def _is_made(job: Job) -> bool:
 def _write_thumbnail(image: Image.Image, job: Job) -> None:
     exact = max(image.size) <= EXACT_SIDE
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
-    aside = beside(job.thumb)
-    try:
+    with replacing(job.thumb) as aside:
         # The fastest method: files are a fifth larger, and made in half the time.
         image.save(aside, "WEBP", lossless=exact, quality=30 if exact else 80, method=0)
         written = os.stat(job.source).st_mtime_ns
         os.utime(aside, ns=(written, written))
-        os.replace(aside, job.thumb)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write_picture(job: Job) -> None:
-    aside = beside(job.picture)
-    aside.unlink(missing_ok=True)
-    try:
+    with replacing(job.picture) as aside:
         try:
             os.link(job.source, aside)
         except OSError:  # another file system, or one without links
             shutil.copy2(job.source, aside)
-        # Renaming onto another link of the same file does nothing, and leaves both.
-        os.replace(aside, job.picture)
-    finally:
-        aside.unlink(missing_ok=True)
