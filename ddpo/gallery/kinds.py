@@ -4,7 +4,7 @@ page come from here; nothing else on it asks which kind a run is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -16,12 +16,14 @@ class Kind:
     Attributes:
         counted: what a number of them is a number of, in the singular.
         shown: what one is called where it stands, in the singular.
+        diversity: what their diversity is, in words.
         styles: the style sheets of the page.
         policy_keys: which settings of the policy are listed, in order; None for all plain ones.
     """
 
     counted: str
     shown: str
+    diversity: str
     styles: tuple[str, ...]
     policy_keys: tuple[str, ...] | None
 
@@ -48,10 +50,29 @@ class Content(Protocol):
         """
         ...
 
+    @classmethod
+    def diversity(cls, contents: Sequence[Any]) -> float | None:
+        """How different samples of this class are from each other, in [0, 1]: 0 where all are
+        alike. None where fewer than two can be read.
+        """
+        ...
+
 
 STYLES = ("style.css", "explorer.css", "lightbox.css")
-PICTURES = Kind("image", "picture", STYLES, ("sampler", "num_steps", "eta", "guidance_scale"))
-COMPLETIONS = Kind("completion", "completion", (*STYLES, "texts.css"), None)
+PICTURES = Kind(
+    "image",
+    "picture",
+    "how far apart pictures are",
+    STYLES,
+    ("sampler", "num_steps", "eta", "guidance_scale"),
+)
+COMPLETIONS = Kind(
+    "completion",
+    "completion",
+    "share of new pairs of words",
+    (*STYLES, "texts.css"),
+    None,
+)
 
 BY_POLICY = {"text": COMPLETIONS}
 """The kind by `policy.kind`, for runs that have no samples yet; pictures where it is not there."""

@@ -7,6 +7,7 @@ from string import Template
 
 from ddpo.gallery.changes import changes, verdicts
 from ddpo.gallery.curves import curves, metrics_table
+from ddpo.gallery.diversity import collapse, diversity
 from ddpo.gallery.formatting import escape
 from ddpo.gallery.grid import grid
 from ddpo.gallery.kinds import Kind
@@ -51,14 +52,14 @@ def render(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
         run: which.
         missing: (iteration, number) of the samples without a picture.
     """
-    found = changes(run)
+    found, varied = changes(run), diversity(run)
     return Template(_asset("page.html")).substitute(
         policy="; ".join(CONTENT_POLICY),
         name=escape(run.name),
         lede=lede(run),
-        changes=change_cards(run, found),
+        changes=change_cards(run, found, varied),
         basis=escape(basis(run, found)),
-        notices=_notices(verdicts(found, run.kind), run.problems),
+        notices=_notices(verdicts(found, run.kind) + collapse(varied, run.kind), run.problems),
         curves=curves(run.metrics) or _nothing("No iteration has ended yet."),
         numbers=metrics_table(run.metrics),
         grid=grid(run, missing) or _nothing(f"No sample {run.kind.several} yet."),

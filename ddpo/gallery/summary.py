@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ddpo.gallery.changes import TOTAL, Change, from_samples
+from ddpo.gallery.diversity import Diversity
 from ddpo.gallery.formatting import breakable, counted, duration, escape, number, signed
 from ddpo.gallery.run_folder import RunFolder
 
@@ -23,12 +24,17 @@ def lede(run: RunFolder) -> str:
     return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
 
 
-def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
-    """Show the mean of each reward before and after, as large figures."""
+def change_cards(run: RunFolder, found: Sequence[Change], varied: Diversity | None) -> str:
+    """Show the mean of each reward before and after, and how different samples are from each other,
+    as large figures.
+    """
     labels = _ends(run)
     samples = max((change.count for change in found), default=0)
-    cards = "\n".join(_card(run, change, labels, samples) for change in found)
-    return f'<ul class="changes">\n{cards}\n</ul>' if cards else ""
+    cards = [_change_card(run, change, labels, samples) for change in found]
+    if varied is not None:
+        cards.append(_diversity_card(run, varied, labels))
+    joined = "\n".join(cards)
+    return f'<ul class="changes">\n{joined}\n</ul>' if cards else ""
 
 
 def basis(run: RunFolder, found: Sequence[Change]) -> str:
@@ -67,9 +73,22 @@ def _progress(run: RunFolder) -> str:
     if planned is None:
         return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
     if run.finished:
-        return f"All {counted(planned, 'iteration')} done."
-    count = f"{done:,} of {counted(planned, 'iteration')} done"
+        return f"All {counted(planned, 'iteration')} done{_so_far(run)}."
+    count = f"{done:,} of {counted(planned, 'iteration')} done{_so_far(run)}"
     return f"{count}: the run is still going, or was interrupted."
+
+
+def _so_far(run: RunFolder) -> str:
+    """How many samples training took, and how long, where it is known."""
+    if not run.metrics or "samples_seen" not in run.metrics[-1]:
+        return ""
+    seconds = _seconds(run)
+    time = f" and {duration(seconds)}" if seconds else ""
+    return f", with {counted(int(run.metrics[-1]['samples_seen']), 'sample')}{time}"
+
+
+def _seconds(run: RunFolder) -> float:
+    return sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
 
 
 def _ends(run: RunFolder) -> tuple[str, str]:
@@ -82,22 +101,37 @@ def _ends(run: RunFolder) -> tuple[str, str]:
     return f"iteration {first:,}", f"iteration {last:,}"
 
 
-def _card(run: RunFolder, change: Change, labels: tuple[str, str], samples: int) -> str:
-    before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
+def _change_card(run: RunFolder, change: Change, labels: tuple[str, str], samples: int) -> str:
     remarks = []
     if change.spread:
         remarks.append(f"{signed(change.delta / change.spread, 1)} sd of base {run.kind.counted}s")
     if change.count < samples:
         scored = f"{change.count:,} of {counted(samples, run.kind.counted)} scored"
         remarks.append(f"only {scored}")
-    remark = f' <span class="muted">{", ".join(remarks)}</span>' if remarks else ""
     tone = "watch" if change.watched else "reward"
+    return _card((tone, _kind(run, change), breakable(change.name)), change, labels, remarks)
+
+
+def _diversity_card(run: RunFolder, varied: Diversity, labels: tuple[str, str]) -> str:
+    left = [f"{varied.after / varied.before:.0%} of the base's"] if varied.before else []
+    return _card(("watch", run.kind.diversity, "diversity"), varied, labels, left)
+
+
+def _card(
+    titles: tuple[str, str, str],
+    pair: Change | Diversity,
+    labels: tuple[str, str],
+    remarks: Sequence[str],
+) -> str:
+    """A figure before and after. `titles` are its tone, its kind and its name."""
+    tone, kind, name = titles
+    before, after = (number(value, pair.decimals) for value in (pair.before, pair.after))
+    remark = f' <span class="muted">{", ".join(remarks)}</span>' if remarks else ""
     return (
-        f'<li class="{tone}"><p class="kind">{_kind(run, change)}</p>'
-        f'<h3>{breakable(change.name)}</h3><p class="figures">'
+        f'<li class="{tone}"><p class="kind">{kind}</p><h3>{name}</h3><p class="figures">'
         f'<span><small>{labels[0]}</small>{before}</span><i aria-hidden="true">→</i>'
         f"<span><small>{labels[1]}</small>{after}</span></p>"
-        f'<p class="delta">{signed(change.delta, change.decimals)}{remark}</p></li>'
+        f'<p class="delta">{signed(pair.after - pair.before, pair.decimals)}{remark}</p></li>'
     )
 
 
@@ -167,7 +201,7 @@ def _trained(run: RunFolder) -> str:
 def _cost(run: RunFolder) -> Iterator[tuple[str, str]]:
     if not run.metrics:
         return
-    seconds = sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
+    seconds = _seconds(run)
     per_iteration = seconds / len(run.metrics)
     yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
     last = run.metrics[-1]

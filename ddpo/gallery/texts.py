@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from ddpo.gallery.kinds import COMPLETIONS, Kind
@@ -32,6 +33,17 @@ class Completion:
             return f'<p class="muted">({what})</p>'
         lines = "\n" in self.text.strip("\n")
         return passage(self.text, "completion lines" if lines else "completion")
+
+    @classmethod
+    def diversity(cls, contents: Sequence[Completion]) -> float | None:
+        """See `Content`: distinct-2 of all texts together, the share of neighbouring words that are
+        a pair for the first time (Li et al., 2016).
+        """
+        if len(contents) < 2:
+            return None
+        words = (each.text.split() for each in contents)
+        pairs = [pair for text in words for pair in pairwise(text)]
+        return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
 def reference_of(columns: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,7 +13,7 @@ from loky import ProcessPoolExecutor, cpu_count
 from PIL import Image
 
 from ddpo.gallery.folder import GalleryFolder
-from ddpo.gallery.pictures import PictureFile
+from ddpo.gallery.pictures import PictureFile, read_picture
 from ddpo.gallery.run_folder import RunFolder
 from ddpo.gallery.whole_file import replacing
 
@@ -85,25 +84,12 @@ def _make_each(jobs: Sequence[Job]) -> list[bool]:
 
 def _make(job: Job) -> bool:
     """Whether there is a whole picture, of which both files are there now."""
-    image = _read(job.source)
+    image = read_picture(job.source)
     if image is None:
         return False
     _write_thumbnail(image, job)
     _write_picture(job)
     return True
-
-
-def _read(path: Path) -> Image.Image | None:
-    """The picture; None where there is none, or not a whole one."""
-    try:
-        # A link could lead out of the run's folder.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    # Pillow raises each of these for damaged files.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def _is_made(job: Job) -> bool:

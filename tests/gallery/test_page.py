@@ -74,7 +74,7 @@ def test_a_whole_run_shows_prompts_rewards_pictures_and_curves(whole: Page):
     headings = ["base", "iteration 10", "iteration 15", "iteration 25", "iteration 30"]
     for heading in [*headings, "iteration 40, final"]:
         assert heading in whole.texts["th"]
-    assert "All 40 iterations done." in whole.text
+    assert "All 40 iterations done, with 5,120 samples and 3 min 52 s" in whole.text
     assert "the reward may be being gamed" in whole.text
     assert "5,120" in whole.text
     assert "clip_range: 1.0e-4" in whole.texts["pre"][0]

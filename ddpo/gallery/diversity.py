@@ -1,0 +1,66 @@
+"""How different the samples of a run are from each other, before and after: training that collapses
+makes them alike, whatever it does to the reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ddpo.gallery.formatting import decimals_for, number
+from ddpo.gallery.kinds import Content, Kind
+from ddpo.gallery.run_folder import RunFolder, SampleSet
+
+MOST = 64
+"""Samples that are compared: enough for a mean of all their pairs, and soon read."""
+COLLAPSED = 0.5
+"""The part of the base's diversity below which the page says that a run may have collapsed."""
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How different samples of the base are from each other, and the newest ones: 0 where all are
+    alike; see `Content.diversity` for the unit.
+    """
+
+    before: float
+    after: float
+
+    @property
+    def decimals(self) -> int:
+        """Decimals in which both are written."""
+        return decimals_for((self.before, self.after))
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether less than half of it is left."""
+        return self.after < COLLAPSED * self.before
+
+
+def diversity(run: RunFolder) -> Diversity | None:
+    """Compare the diversity of the base's samples with that of the newest; None where it is not
+    known of both.
+    """
+    if len(run.sample_sets) < 2 or run.sample_sets[0].iteration != 0:
+        return None
+    count = min(MOST, *(len(group.samples) for group in (run.sample_sets[0], run.sample_sets[-1])))
+    before, after = (_within(group, count) for group in (run.sample_sets[0], run.sample_sets[-1]))
+    return None if before is None or after is None else Diversity(before, after)
+
+
+def collapse(found: Diversity | None, kind: Kind) -> tuple[str, ...]:
+    """Say that samples have become alike, where they have."""
+    if found is None or not found.collapsed:
+        return ()
+    before, after = (number(value, found.decimals) for value in (found.before, found.after))
+    return (
+        f"Diversity fell from {before} to {after}: {kind.several} of different prompts and seeds "
+        "have become alike, so this run has collapsed or is about to.",
+    )
+
+
+def _within(group: SampleSet, count: int) -> float | None:
+    contents: Sequence[Content] = [sample.content for sample in group.samples[:count]]
+    if len({type(content) for content in contents}) != 1:
+        return None
+    return type(contents[0]).diversity(contents)
