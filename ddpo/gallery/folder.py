@@ -9,6 +9,8 @@ from pathlib import Path
 from ddpo.errors import UserError
 
 OWN = {"index.html", "gallery.css", "gallery.js", "data", "thumbs", "pictures"}
+BESIDE = {"README.md"}
+"""What may lie beside them, untouched: a gallery that is committed wants a word of explanation."""
 
 
 def place(iteration: int, number: int) -> str:
@@ -73,7 +75,7 @@ def _refuse_others(path: Path) -> None:
     if not path.is_dir():
         raise UserError(f"--out: {path} is not a folder: name one, or one that is not there yet")
     names = {found.name for found in path.iterdir() if not found.name.startswith(".")}
-    if others := sorted(names - OWN):
+    if others := sorted(names - OWN - BESIDE):
         raise UserError(
             f"--out: {path} holds {others[0]}, which is no part of a gallery: name an empty "
             "folder, or one that is not there yet"

@@ -104,10 +104,10 @@ def _is_made(job: Job) -> bool:
 
 def _write_thumbnail(image: Image.Image, job: Job) -> None:
     exact = max(image.size) <= EXACT_SIDE
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=1.0)
     with replacing(job.thumb) as aside:
         # The fastest method: files are a fifth larger, and made in half the time.
-        image.save(aside, "WEBP", lossless=exact, quality=30 if exact else 80, method=0)
+        image.save(aside, "WEBP", lossless=exact, quality=30 if exact else 70, method=0)
         written = os.stat(job.source).st_mtime_ns
         os.utime(aside, ns=(written, written))
 
