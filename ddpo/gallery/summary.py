@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ddpo.gallery.changes import TOTAL, Change, from_samples
@@ -13,19 +13,34 @@ TIMES = ("time/sample", "time/reward", "time/update")
 
 
 def lede(run: RunFolder) -> str:
-    """Say in one sentence what was trained towards what, and how far the run came."""
+    """`sentence`, as HTML."""
+
+    def tagged(text: str, tag: str) -> str:
+        return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
+
+    return sentence(run, tagged)
+
+
+def sentence(run: RunFolder, write: Callable[[str, str], str]) -> str:
+    """Say in one sentence what was trained towards what, and how far the run came.
+
+    Args:
+        run: which.
+        write: from a text of the run and the element that it stands in on a page, "" for none, to
+            how it is written.
+    """
     model = run.section("policy").get("model")
-    subject = f"<bdi>{escape(model)}</bdi>" if model else "a model"
+    subject = write(str(model), "bdi") if model else "a model"
     algorithm = run.section("algorithm").get("kind")
-    means = f" with {escape(str(algorithm).upper())}" if algorithm else ""
-    rewards = ", ".join(f"<b>{escape(name)}</b>" for name in run.section("rewards"))
+    means = f" with {write(str(algorithm).upper(), '')}" if algorithm else ""
+    rewards = ", ".join(write(name, "b") for name in run.section("rewards"))
     aim = f" towards {rewards}" if rewards else ""
     return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
 
 
 def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
     """Show the mean of each reward before and after, as large figures."""
-    labels = _ends(run)
+    labels = ends(run)
     samples = max((change.count for change in found), default=0)
     cards = "\n".join(_card(run, change, labels, samples) for change in found)
     return f'<ul class="changes">\n{cards}\n</ul>' if cards else ""
@@ -40,6 +55,17 @@ def basis(run: RunFolder, found: Sequence[Change]) -> str:
         return f"Means over each iteration's training samples: {nothing}."
     samples = counted(max(change.count for change in found), run.kind.counted)
     return f"Means over {samples} made from the same prompts and seeds before and after."
+
+
+def ends(run: RunFolder) -> tuple[str, str]:
+    """What is compared: the names of before and after."""
+    if from_samples(run):
+        latest = run.sample_sets[-1].iteration
+        return "base", f"{run.stage(latest)}, iteration {latest:,}"
+    if not run.metrics:
+        return "before", "after"
+    first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
+    return f"iteration {first:,}", f"iteration {last:,}"
 
 
 def facts(run: RunFolder) -> str:
@@ -70,16 +96,6 @@ def _progress(run: RunFolder) -> str:
         return f"All {counted(planned, 'iteration')} done."
     count = f"{done:,} of {counted(planned, 'iteration')} done"
     return f"{count}: the run is still going, or was interrupted."
-
-
-def _ends(run: RunFolder) -> tuple[str, str]:
-    if from_samples(run):
-        latest = run.sample_sets[-1].iteration
-        return "base", f"{run.stage(latest)}, iteration {latest:,}"
-    if not run.metrics:
-        return "before", "after"
-    first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
-    return f"iteration {first:,}", f"iteration {last:,}"
 
 
 def _card(run: RunFolder, change: Change, labels: tuple[str, str], samples: int) -> str:

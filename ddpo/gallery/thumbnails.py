@@ -69,6 +69,19 @@ def picture_size(gallery: GalleryFolder, run: RunFolder) -> tuple[int, int] | No
     return None
 
 
+def read_picture(path: Path) -> Image.Image | None:
+    """The picture; None where there is none, or not a whole one."""
+    try:
+        # A link could lead out of the run's folder.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    # Pillow raises each of these for damaged files.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def _make_all(jobs: Sequence[Job]) -> list[bool]:
     if len(jobs) <= FEW:
         return _make_each(jobs)
@@ -85,25 +98,12 @@ def _make_each(jobs: Sequence[Job]) -> list[bool]:
 
 def _make(job: Job) -> bool:
     """Whether there is a whole picture, of which both files are there now."""
-    image = _read(job.source)
+    image = read_picture(job.source)
     if image is None:
         return False
     _write_thumbnail(image, job)
     _write_picture(job)
     return True
-
-
-def _read(path: Path) -> Image.Image | None:
-    """The picture; None where there is none, or not a whole one."""
-    try:
-        # A link could lead out of the run's folder.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    # Pillow raises each of these for damaged files.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def _is_made(job: Job) -> bool:
