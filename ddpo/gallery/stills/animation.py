@@ -10,6 +10,7 @@ from PIL import Image
 from ddpo.gallery.grid import iteration_name, longest, sample_at
 from ddpo.gallery.measures import Measure
 from ddpo.gallery.run_folder import RunFolder, Sample
+from ddpo.gallery.scale import Number
 from ddpo.gallery.stills.cells import Cell, cell, cell_size, draw_cell
 from ddpo.gallery.stills.colours import light
 from ddpo.gallery.stills.lettering import BODY, STRONG, fitted, line_height, wrapped_prompt
@@ -34,7 +35,7 @@ class Frame:
     """What changes between frames; `share` of training is done."""
 
     iteration: int
-    share: float
+    share: Number
     sample: Sample | None
     cell: Cell
 

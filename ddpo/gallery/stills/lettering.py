@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from ddpo.gallery.formatting import shorten
+from ddpo.gallery.scale import Number
 
 DPI = 150
 LINE = 1.4
@@ -22,7 +23,7 @@ PILE = regex.compile(r"(\p{Mn}{2})\p{Mn}+")
 """More than two marks on a letter, which would reach into other lines."""
 
 
-def font(size: float, weight: str = "normal", family: str = "DejaVu Sans") -> FontProperties:
+def font(size: Number, weight: str = "normal", family: str = "DejaVu Sans") -> FontProperties:
     """A font that comes with matplotlib, `size` in points; nothing depends on the user's."""
     return FontProperties(
         family=[family],
@@ -49,7 +50,7 @@ def line_height(letters: FontProperties) -> int:
     return round(LINE * letters.get_size_in_points() * DPI / 72)
 
 
-def text_width(text: str, letters: FontProperties) -> float:
+def text_width(text: str, letters: FontProperties) -> Number:
     """The width of a line of `drawable` text, in pixels."""
     return _renderer().get_text_width_height_descent(text, letters, False)[0]
 
@@ -65,17 +66,17 @@ def drawable(text: str, letters: FontProperties) -> str:
     return "".join(one if one.isprintable() and known(ord(one)) else UNKNOWN for one in composed)
 
 
-def fitted(text: str, letters: FontProperties, room: float) -> str:
+def fitted(text: str, letters: FontProperties, room: Number) -> str:
     """Return `text` in one drawable line of at most `room` pixels, with an ellipsis if cut."""
     return "".join(wrapped(text, letters, room, most=1))
 
 
-def wrapped_prompt(prompt: str, letters: FontProperties, room: float, most: int) -> list[str]:
+def wrapped_prompt(prompt: str, letters: FontProperties, room: Number, most: int) -> list[str]:
     """Break a prompt into lines, or say that there is nothing to see of it."""
     return wrapped(drawable(prompt, letters) or "(empty prompt)", letters, room, most)
 
 
-def wrapped(text: str, letters: FontProperties, room: float, most: int) -> list[str]:
+def wrapped(text: str, letters: FontProperties, room: Number, most: int) -> list[str]:
     """Break `text` into drawable lines, at least one, between words where there are such.
 
     Args:
@@ -98,7 +99,7 @@ def wrapped(text: str, letters: FontProperties, room: float, most: int) -> list[
     return lines or [""]
 
 
-def _longest(text: str, letters: FontProperties, room: float) -> int:
+def _longest(text: str, letters: FontProperties, room: Number) -> int:
     """How many characters fit, at least one."""
     counts = range(1, len(text) + 1)
     return max(1, bisect_right(counts, room, key=lambda count: text_width(text[:count], letters)))

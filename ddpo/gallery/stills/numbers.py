@@ -9,6 +9,7 @@ from matplotlib.font_manager import FontProperties
 from ddpo.gallery.formatting import compact, number
 from ddpo.gallery.measures import Measure, measures
 from ddpo.gallery.run_folder import Sample, SampleSet
+from ddpo.gallery.scale import Number
 from ddpo.gallery.stills.lettering import STRONG_SMALL, fitted, text_width
 from ddpo.gallery.stills.sheet import Sheet
 
@@ -30,14 +31,18 @@ def explained(measured: Sequence[Measure], what: str) -> str:
     return f"Each row is one prompt with one seed. Beneath each {what}: {names}."
 
 
-def written(value: float | None, decimals: int, letters: FontProperties, room: float) -> str:
+def written(value: Number | None, decimals: int, letters: FontProperties, room: Number) -> str:
     """Write `value` as the page does, or with an exponent where that does not fit."""
     text = number(value, decimals)
     return fitted(text if text_width(text, letters) <= room else compact(value), letters, room)
 
 
 def write_numbers(
-    sheet: Sheet, corner: tuple[float, float], room: float, sample: Sample, shown: Sequence[Measure]
+    sheet: Sheet,
+    corner: tuple[Number, Number],
+    room: Number,
+    sample: Sample,
+    shown: Sequence[Measure],
 ) -> None:
     """Write the numbers of a sample from left to right, in the colour of what they are."""
     share = room / max(1, len(shown))

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import IdentityTransform
 from PIL import Image
 
+from ddpo.gallery.scale import Number
 from ddpo.gallery.stills.lettering import DPI, SMALL, line_height
 
 COLUMN_GAP = 40
@@ -45,13 +46,13 @@ class Sheet:
 
     def write(
         self,
-        x: float,
-        y: float,
+        x: Number,
+        y: Number,
         lines: str | Sequence[str],
         letters: FontProperties,
         colour: str = "text",
         align: str = "left",
-    ) -> float:
+    ) -> Number:
         """Write drawable lines, and return where the next one would begin.
 
         Args:
@@ -80,7 +81,7 @@ class Sheet:
         return y
 
     def rule(
-        self, start: tuple[float, float], end: tuple[float, float], colour: str, width: int
+        self, start: tuple[Number, Number], end: tuple[Number, Number], colour: str, width: int
     ) -> None:
         """Draw a straight line, `width` pixels wide."""
         xs = [start[0], end[0]]
@@ -91,8 +92,8 @@ class Sheet:
 
     def box(
         self,
-        corner: tuple[float, float],
-        size: tuple[float, float],
+        corner: tuple[Number, Number],
+        size: tuple[Number, Number],
         face: str | None = None,
         edge: str | None = None,
     ) -> None:
@@ -110,14 +111,14 @@ class Sheet:
             )
         )
 
-    def axes(self, corner: tuple[float, float], size: tuple[float, float]) -> Axes:
+    def axes(self, corner: tuple[Number, Number], size: tuple[Number, Number]) -> Axes:
         """Axes whose frame of data has this place and size."""
         full = self._figure.bbox
         bottom = self.height - corner[1] - size[1]
         place = (corner[0] / full.width, bottom / full.height)
         return self._figure.add_axes((*place, size[0] / full.width, size[1] / full.height))
 
-    def legend(self, corner: tuple[float, float], handles: Sequence[Artist]) -> None:
+    def legend(self, corner: tuple[Number, Number], handles: Sequence[Artist]) -> None:
         """The meaning of signs, in one line."""
         self._figure.legend(
             handles=list(handles),

@@ -11,12 +11,14 @@ from PIL import Image
 from ddpo.gallery.grid import heading, longest, sample_at
 from ddpo.gallery.measures import Measure
 from ddpo.gallery.run_folder import RunFolder, Sample, SampleSet
+from ddpo.gallery.scale import Number
 from ddpo.gallery.stills.lettering import (
     BODY,
     EQUAL,
     SMALL,
     fitted,
     line_height,
+    text_width,
     wrapped,
     wrapped_prompt,
 )
@@ -28,6 +30,7 @@ ROWS = 4
 LINES = 6
 """Of a prompt or a completion."""
 REFERENCE_LINES = 3
+MOST_INDENTED = 24
 PROMPT = 400
 GAP = 40
 PADDING = 14
@@ -102,7 +105,7 @@ def _row(first: Sample, samples: Sequence[Sample | None], layout: Layout) -> Ima
     height = max(sum(passage.height for passage in asked), answered)
     sheet = Sheet(layout.width, PADDING + height, layout.colours)
     sheet.rule((0, 0), (layout.width, 0), "rule", 2)
-    y: float = PADDING
+    y: Number = PADDING
     for passage in asked:
         y = sheet.write(0, y, passage.lines, passage.letters, passage.tone)
     for column, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
@@ -136,8 +139,9 @@ def _completion(sample: Sample | None, room: int) -> Passage:
 def _several(lines: Sequence[str], room: int) -> list[str]:
     """Lines with their indentation, as of a program."""
     shown = lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"]
-    indents = [len(line) - len(line.lstrip()) for line in shown]
-    return [
-        " " * min(indent, 40) + fitted(line, EQUAL, room)
-        for indent, line in zip(indents, shown, strict=True)
-    ]
+    return [_indented(line, room) for line in shown]
+
+
+def _indented(line: str, room: int) -> str:
+    indent = " " * min(MOST_INDENTED, len(line) - len(line.lstrip()))
+    return indent + fitted(line.strip(), EQUAL, room - text_width(indent, EQUAL))
