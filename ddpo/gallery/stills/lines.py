@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter, StrMethodFormatter
 from PIL import Image
 
 from ddpo.gallery.chart import Series
@@ -20,10 +20,10 @@ from ddpo.gallery.stills.numbers import written
 from ddpo.gallery.stills.sheet import COLUMN_GAP, Sheet, in_columns
 
 MOST = 6
-LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 90, 100, 58, 250, 84
+LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 90, 112, 58, 250, 84
 """Around the data of a chart, and its height, in pixels."""
-
-
+APART = 90
+"""At least, from one iteration that is named to the next, in pixels."""
 ROUND = [1, 2, 5, 10]
 """Ticks are these apart, times a power of ten."""
 MARK: dict[str, Any] = {
@@ -59,26 +59,31 @@ def _chart(sheet: Sheet, corner: tuple[int, int], width: int, panel: Panel) -> N
     sheet.write(x, y, fitted(panel.title, STRONG, width - RIGHT), STRONG)
     size = (width - LEFT - RIGHT, HEIGHT)
     axes = sheet.axes((x + LEFT, y + TOP), size)
-    _plain(axes, sheet.colours)
+    _plain(axes, size[0], sheet.colours)
     for series in panel.series:
         if series.points:
             _draw(axes, series, sheet.colours)
 
 
-def _plain(axes: Axes, colours: Mapping[str, str]) -> None:
+def _plain(axes: Axes, width: int, colours: Mapping[str, str]) -> None:
     """An axis at the bottom, thin rules at round values, and no frame."""
     axes.set_facecolor(colours["page"])
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=colours["rule"], linewidth=0.8)
     axes.spines[["left", "top", "right"]].set_visible(False)
     axes.spines["bottom"].set_color(colours["axis"])
-    axes.tick_params(length=0, pad=6)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=ROUND, integer=True))
+    axes.tick_params(
+        length=0,
+        pad=6,
+        labelcolor=colours["muted"],
+        labelsize=SMALL.get_size_in_points(),
+        labelfontfamily=SMALL.get_name(),
+    )
+    axes.yaxis.get_offset_text().set(fontproperties=SMALL, color=colours["muted"])
+    axes.xaxis.set_major_locator(MaxNLocator(width // APART, steps=ROUND, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND, min_n_ticks=3))
     axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
-    power = axes.yaxis.get_offset_text()
-    for text in (power, *axes.get_xticklabels(), *axes.get_yticklabels()):
-        text.set(fontproperties=SMALL, color=colours["muted"])
     axes.set_xlabel("iteration", font_properties=SMALL, color=colours["muted"])
     axes.margins(x=0.01, y=0.06)
 
@@ -95,7 +100,7 @@ def _draw(axes: Axes, series: Series, colours: Mapping[str, str]) -> None:
     axes.plot(xs, ys, color=tone, linewidth=2, solid_joinstyle="round")
     axes.plot(xs[-1:], ys[-1:], color=tone, marker="o", markersize=5, clip_on=False)
     axes.annotate(
-        written(ys[-1], decimals_for(ys[-1:]), STRONG_SMALL, RIGHT - 16),
+        written(ys[-1], decimals_for(ys[-1:]), STRONG_SMALL, RIGHT - 12),
         (xs[-1], ys[-1]),
         xytext=(6, 0),
         textcoords="offset points",
@@ -109,11 +114,14 @@ def _draw(axes: Axes, series: Series, colours: Mapping[str, str]) -> None:
 def _legend(sheet: Sheet, corner: tuple[int, int], shown: Sequence[Panel]) -> None:
     """Say what the signs are that occur."""
     tone = sheet.colours["muted"]
-    handles: list[Artist] = [Line2D([], [], color=tone, linewidth=2, label="mean of the samples")]
-    if any(series.spread for panel in shown for series in panel.series):
+    drawn = [series for panel in shown for series in panel.series if series.points]
+    handles: list[Artist] = []
+    if any(not series.marks for series in drawn):
+        handles.append(Line2D([], [], color=tone, linewidth=2, label="mean of the samples"))
+    if any(series.spread for series in drawn):
         label = "± one standard deviation"
         handles.append(Patch(color=tone, alpha=0.2, linewidth=0, label=label))
-    if any(series.marks and series.points for panel in shown for series in panel.series):
+    if any(series.marks for series in drawn):
         label = "evaluation, fixed prompts and seeds"
         handles.append(Line2D([], [], color=tone, label=label, markerfacecolor="none", **MARK))
     sheet.legend(corner, handles)

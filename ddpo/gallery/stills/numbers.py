@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.font_manager import FontProperties
 
-from ddpo.gallery.formatting import compact, number
+from ddpo.gallery.formatting import MINUS, number
 from ddpo.gallery.measures import Measure, measures
 from ddpo.gallery.run_folder import Sample, SampleSet
 from ddpo.gallery.scale import Number
@@ -34,7 +34,9 @@ def explained(measured: Sequence[Measure], what: str) -> str:
 def written(value: Number | None, decimals: int, letters: FontProperties, room: Number) -> str:
     """Write `value` as the page does, or with an exponent where that does not fit."""
     text = number(value, decimals)
-    return fitted(text if text_width(text, letters) <= room else compact(value), letters, room)
+    if value is not None and text_width(text, letters) > room:
+        text = f"{value:.2g}".replace("-", MINUS)
+    return fitted(text, letters, room)
 
 
 def write_numbers(
