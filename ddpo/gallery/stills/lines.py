@@ -22,7 +22,7 @@ from ddpo.gallery.stills.sheet import COLUMN_GAP, Sheet, in_columns
 MOST = 6
 LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 90, 112, 58, 250, 84
 """Around the data of a chart, and its height, in pixels."""
-APART = 90
+APART = 80
 """At least, from one iteration that is named to the next, in pixels."""
 ROUND = [1, 2, 5, 10]
 """Ticks are these apart, times a power of ten."""
