@@ -62,12 +62,7 @@ def _parser() -> Parser:
 
     _add_sample(commands)
 
-    gallery = commands.add_parser(
-        "gallery", help="a run's samples and rewards, as a folder for a browser"
-    )
-    gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
-    gallery.add_argument("--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery)")
-    gallery.set_defaults(command=_gallery, parser=gallery, more="")
+    _add_gallery(commands)
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
     export.add_argument("run", metavar="RUN", type=Path, help="a run folder")
@@ -102,6 +97,38 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(command=_doctor, parser=doctor, more="")
     return parser
+
+
+def _add_gallery(commands: Any) -> None:
+    gallery = commands.add_parser(
+        "gallery", help="a run's samples and rewards, as a folder for a browser, or as a picture"
+    )
+    gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+    form = gallery.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format",
+        choices=("html", "png"),
+        default="html",
+        help="html: a folder for a browser (the default); png: one picture, RUN/gallery.png",
+    )
+    form.add_argument(
+        "--strip", action="store_true", help="pictures before and after, RUN/strip.png"
+    )
+    form.add_argument(
+        "--animation",
+        action="store_true",
+        help="one prompt through training, RUN/animation.webp",
+    )
+    gallery.add_argument(
+        "--row", metavar="N", type=whole_number(1), help="of --animation: which prompt (default 1)"
+    )
+    gallery.add_argument(
+        "--out",
+        metavar="PATH",
+        type=Path,
+        help="folder or file (default: RUN/gallery, or the file named above, beside it)",
+    )
+    gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
 
 def _add_sample(commands: Any) -> None:
@@ -172,13 +199,25 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _gallery(options: argparse.Namespace) -> None:
-    from ddpo.gallery import write_gallery
-
+    if options.row is not None and not options.animation:
+        raise UserError(
+            "--row: it says which prompt an --animation is of; add that, or leave it out"
+        )
     try:
-        written = write_gallery(options.run, options.out)
+        written = _write_gallery(options)
     except OSError as error:
         raise UserError(f"the gallery cannot be written: {error}") from error
     show(str(written))
+
+
+def _write_gallery(options: argparse.Namespace) -> Path:
+    from ddpo.gallery import write_animation, write_figure, write_gallery, write_strip
+
+    if options.animation:
+        return write_animation(options.run, options.out, row=options.row or 1)
+    if options.strip:
+        return write_strip(options.run, options.out)
+    return (write_figure if options.format == "png" else write_gallery)(options.run, options.out)
 
 
 def _export(options: argparse.Namespace) -> None:

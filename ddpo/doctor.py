@@ -26,6 +26,7 @@ BACKENDS = {
 }
 SERVING = dict.fromkeys(("fastapi", "uvicorn"), "pip install ddpo[serve]")
 DATA = dict.fromkeys(("datasets", "pyarrow"), "pip install ddpo[data]")
+FIGURES = {"matplotlib": "pip install ddpo[figures]"}
 TRACKERS = {"tensorboard": "pip install ddpo[tensorboard]", "wandb": "pip install ddpo[wandb]"}
 
 
@@ -38,6 +39,7 @@ def report() -> str:
         "trackers": lambda: [_optional(name, remedy) for name, remedy in TRACKERS.items()],
         "serving rewards": lambda: [_optional(name, remedy) for name, remedy in SERVING.items()],
         "prompts with columns": lambda: [_optional(name, remedy) for name, remedy in DATA.items()],
+        "galleries as pictures": lambda: [_optional(*item) for item in FIGURES.items()],
         "models": _models,
         "rewards": _rewards,
         "sandbox": _sandbox,

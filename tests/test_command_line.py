@@ -105,6 +105,7 @@ def test_doctor_reports_versions_devices_and_what_is_missing(
         "native: ",
         "shapes (embedded): complete",
         "jpeg_compress",
+        "galleries as pictures:\n  matplotlib: ",
         "sandbox:",
     ):
         assert expected in report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ddpo.gallery.chart import Series, Tone, line_chart
 from ddpo.gallery.formatting import breakable, compact, counted
@@ -15,20 +16,40 @@ GREEDY = "greedy/"
 Metrics = Sequence[Mapping[str, float]]
 
 
-def curves(metrics: Metrics) -> str:
-    """Draw the mean reward, that of greedy samples where there are such, each reward where there
-    are several, and each watch reward.
+@dataclass(frozen=True)
+class Panel:
+    """What one chart shows: its series, those of evaluations first.
+
+    `key` tells charts apart, `title` is what the vertical axis measures, and `legend` has the kind
+    of a mark and its meaning.
     """
-    figures = [_reward_figure(metrics), _greedy_figure(metrics)]
+
+    key: str
+    title: str
+    series: tuple[Series, ...]
+    legend: tuple[tuple[str, str], ...]
+    tone: Tone
+
+
+def curves(metrics: Metrics) -> str:
+    """Draw every panel as a figure of the page."""
+    return "\n".join(_drawn(panel) for panel in panels(metrics))
+
+
+def panels(metrics: Metrics) -> list[Panel]:
+    """The mean reward, that of greedy samples where there are such, each reward where there are
+    several, and each watch reward.
+    """
+    found = [_reward_panel(metrics), _greedy_panel(metrics)]
     rewards = _suffixes(metrics, "reward/", leave_out=("mean", "std"))
     if len(rewards) > 1:
-        figures += [_figure(metrics, "reward", name) for name in rewards]
+        found += [_panel(metrics, "reward", name) for name in rewards]
     watched = _suffixes(metrics, "watch/")
     # A reward that only evaluations measure is a watch reward that training batches skip.
     more = _suffixes(metrics, "evaluation/", leave_out=("reward", *rewards, *watched))
     watched += [name for name in more if not name.startswith(GREEDY)]
-    figures += [_figure(metrics, "watch", name) for name in watched]
-    return "\n".join(figure for figure in figures if figure)
+    found += [_panel(metrics, "watch", name) for name in watched]
+    return [panel for panel in found if any(line.points for line in panel.series)]
 
 
 def metrics_table(metrics: Metrics) -> str:
@@ -56,41 +77,34 @@ def _table_row(row: Mapping[str, float], keys: Sequence[str]) -> str:
     return f'<tr><th scope="row">{compact(row["iteration"])}</th>{cells}</tr>'
 
 
-def _reward_figure(metrics: Metrics) -> str:
+def _reward_panel(metrics: Metrics) -> Panel:
     spread = tuple(row.get("reward/std", 0.0) for row in metrics if "reward/mean" in row)
-    series = [
-        Series("evaluation", _points(metrics, "evaluation/reward"), "reward", marks=True),
-        Series("mean", _points(metrics, "reward/mean"), "reward", spread=spread),
-    ]
-    legend = [("line", "mean of the samples"), ("band", "± one standard deviation")]
-    return _drawn("reward", "reward", series, legend, "reward")
+    evaluation = Series("evaluation", _points(metrics, "evaluation/reward"), "reward", marks=True)
+    mean = Series("mean", _points(metrics, "reward/mean"), "reward", spread=spread)
+    legend = (("line", "mean of the samples"), ("band", "± one standard deviation"))
+    return Panel("reward", "reward", (evaluation, mean), legend, "reward")
 
 
-def _greedy_figure(metrics: Metrics) -> str:
+def _greedy_panel(metrics: Metrics) -> Panel:
     points = _points(metrics, f"evaluation/{GREEDY}reward")
-    series = [Series("evaluation", points, "reward", marks=True)]
-    return _drawn("greedy", "reward of greedy samples", series, [], "reward")
+    evaluation = Series("evaluation", points, "reward", marks=True)
+    return Panel("greedy", "reward of greedy samples", (evaluation,), (), "reward")
 
 
-def _figure(metrics: Metrics, tone: Tone, name: str) -> str:
-    series = [
-        Series("evaluation", _points(metrics, f"evaluation/{name}"), tone, marks=True),
-        Series("mean", _points(metrics, f"{tone}/{name}"), tone),
-    ]
+def _panel(metrics: Metrics, tone: Tone, name: str) -> Panel:
+    evaluation = Series("evaluation", _points(metrics, f"evaluation/{name}"), tone, marks=True)
+    mean = Series("mean", _points(metrics, f"{tone}/{name}"), tone)
     note = "mean of the samples" if tone == "reward" else "mean of the samples, never optimised"
-    return _drawn(f"{tone}/{name}", name, series, [("line", note)], tone)
+    return Panel(f"{tone}/{name}", name, (evaluation, mean), (("line", note),), tone)
 
 
-def _drawn(
-    key: str, title: str, series: Sequence[Series], legend: list[tuple[str, str]], tone: Tone
-) -> str:
-    identifier = "chart-" + key.encode("utf-8", "replace").hex()
-    drawing = line_chart(identifier, title, series)
-    if not drawing:
-        return ""
-    if series[0].points:
-        legend = [*legend, ("mark", "evaluation, fixed prompts and seeds")]
-    entries = "".join(f'<li class="key-{kind} {tone}">{text}</li>' for kind, text in legend)
+def _drawn(panel: Panel) -> str:
+    identifier = "chart-" + panel.key.encode("utf-8", "replace").hex()
+    drawing = line_chart(identifier, panel.title, panel.series)
+    legend = panel.legend
+    if panel.series[0].points:
+        legend = (*legend, ("mark", "evaluation, fixed prompts and seeds"))
+    entries = "".join(f'<li class="key-{kind} {panel.tone}">{text}</li>' for kind, text in legend)
     return f'<figure class="curve">{drawing}<figcaption><ul>{entries}</ul></figcaption></figure>'
 
 

@@ -54,7 +54,7 @@ def shown_sets(sets: Sequence[SampleSet]) -> tuple[SampleSet, ...]:
 def grid(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
     """Lay out the first samples of a run; empty text when there are none."""
     sets = shown_sets(run.sample_sets)
-    rows = max((group.samples for group in sets), key=len, default=())
+    rows = longest(sets)
     if not rows:
         return ""
     headings = tuple(heading(group.iteration, run) for group in sets)
@@ -69,13 +69,28 @@ def grid(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
     )
 
 
+def longest(sets: Sequence[SampleSet]) -> tuple[Sample, ...]:
+    """The samples of the iteration that has most of them: a row each."""
+    return max((group.samples for group in sets), key=len, default=())
+
+
+def sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
+    """Return the sample of a row; None if it is not there yet, or is of another prompt."""
+    if index >= len(group.samples) or group.samples[index].prompt != prompt:
+        return None
+    return group.samples[index]
+
+
 def heading(iteration: int, run: RunFolder) -> str:
-    """What an iteration with samples is called."""
-    if iteration == 0:
-        return "base"
-    if iteration != run.sample_sets[-1].iteration:
-        return f"iteration {iteration:,}"
-    return f"iteration {iteration:,}, {run.stage(iteration)}"
+    """What an iteration with samples is called, and whether it is the last."""
+    name = iteration_name(iteration)
+    is_last = 0 < iteration == run.sample_sets[-1].iteration
+    return f"{name}, {run.stage(iteration)}" if is_last else name
+
+
+def iteration_name(iteration: int) -> str:
+    """What an iteration is called: the model before the first one is the base."""
+    return "base" if iteration == 0 else f"iteration {iteration:,}"
 
 
 def _note(rows: int) -> str:
@@ -93,13 +108,6 @@ def _row(first: Sample, index: int, columns: Columns) -> str:
     return f'<tr role="row"><th scope="row" role="rowheader">{prompt}</th>\n{cells}\n</tr>'
 
 
-def _sample_at(group: SampleSet, index: int, prompt: str) -> Sample | None:
-    """Return the sample of a row; None if it is not there yet, or is of another prompt."""
-    if index >= len(group.samples) or group.samples[index].prompt != prompt:
-        return None
-    return group.samples[index]
-
-
 def _prompt(prompt: str) -> str:
     if not prompt:
         return '<span class="muted">(empty prompt)</span>'
@@ -113,7 +121,7 @@ def _reference(sample: Sample) -> str:
 
 
 def _cell(group: SampleSet, index: int, prompt: str, heading: str, columns: Columns) -> str:
-    sample = _sample_at(group, index, prompt)
+    sample = sample_at(group, index, prompt)
     if sample is None:
         body = '<div class="absent">not there</div>'
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ddpo.gallery.changes import TOTAL, Change, from_samples
@@ -14,12 +14,27 @@ TIMES = ("time/sample", "time/reward", "time/update")
 
 
 def lede(run: RunFolder) -> str:
-    """Say in one sentence what was trained towards what, and how far the run came."""
+    """`sentence`, as HTML."""
+
+    def tagged(text: str, tag: str) -> str:
+        return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
+
+    return sentence(run, tagged)
+
+
+def sentence(run: RunFolder, write: Callable[[str, str], str]) -> str:
+    """Say in one sentence what was trained towards what, and how far the run came.
+
+    Args:
+        run: which.
+        write: from a text of the run and the element that it stands in on a page, "" for none, to
+            how it is written.
+    """
     model = run.section("policy").get("model")
-    subject = f"<bdi>{escape(model)}</bdi>" if model else "a model"
+    subject = write(str(model), "bdi") if model else "a model"
     algorithm = run.section("algorithm").get("kind")
-    means = f" with {escape(str(algorithm).upper())}" if algorithm else ""
-    rewards = ", ".join(f"<b>{escape(name)}</b>" for name in run.section("rewards"))
+    means = f" with {write(str(algorithm).upper(), '')}" if algorithm else ""
+    rewards = ", ".join(write(name, "b") for name in run.section("rewards"))
     aim = f" towards {rewards}" if rewards else ""
     return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
 
@@ -28,7 +43,7 @@ def change_cards(run: RunFolder, found: Sequence[Change], varied: Diversity | No
     """Show the mean of each reward before and after, and how different samples are from each other,
     as large figures.
     """
-    labels = _ends(run)
+    labels = ends(run)
     samples = max((change.count for change in found), default=0)
     cards = [_change_card(run, change, labels, samples) for change in found]
     if varied is not None:
@@ -46,6 +61,17 @@ def basis(run: RunFolder, found: Sequence[Change]) -> str:
         return f"Means over each iteration's training samples: {nothing}."
     samples = counted(max(change.count for change in found), run.kind.counted)
     return f"Means over {samples} made from the same prompts and seeds before and after."
+
+
+def ends(run: RunFolder) -> tuple[str, str]:
+    """What is compared: the names of before and after."""
+    if from_samples(run):
+        latest = run.sample_sets[-1].iteration
+        return "base", f"{run.stage(latest)}, iteration {latest:,}"
+    if not run.metrics:
+        return "before", "after"
+    first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
+    return f"iteration {first:,}", f"iteration {last:,}"
 
 
 def facts(run: RunFolder) -> str:
@@ -89,16 +115,6 @@ def _so_far(run: RunFolder) -> str:
 
 def _seconds(run: RunFolder) -> float:
     return sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
-
-
-def _ends(run: RunFolder) -> tuple[str, str]:
-    if from_samples(run):
-        latest = run.sample_sets[-1].iteration
-        return "base", f"{run.stage(latest)}, iteration {latest:,}"
-    if not run.metrics:
-        return "before", "after"
-    first, last = (int(row["iteration"]) for row in (run.metrics[0], run.metrics[-1]))
-    return f"iteration {first:,}", f"iteration {last:,}"
 
 
 def _change_card(run: RunFolder, change: Change, labels: tuple[str, str], samples: int) -> str:

@@ -1,5 +1,5 @@
-"""The galleries in `samples/` are what the package writes today: one is made again in short form, and
-all are compared with it.
+"""The galleries in `samples/` are what the package writes today: one is made again in short form,
+and all are compared with it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""A gallery as pictures for a paper, a README or a chat."""
