@@ -14,13 +14,29 @@ TIMES = ("time/sample", "time/reward", "time/update")
 
 def lede(run: RunFolder) -> str:
     """Say in one sentence what was trained towards what, and how far the run came."""
+    return f"Fine-tuning {aim(run)}. {progress(run)}"
+
+
+def aim(run: RunFolder) -> str:
+    """Say what was trained towards what."""
     model = run.section("policy").get("model")
     subject = f"<bdi>{escape(model)}</bdi>" if model else "a model"
     algorithm = run.section("algorithm").get("kind")
     means = f" with {escape(str(algorithm).upper())}" if algorithm else ""
     rewards = ", ".join(f"<b>{escape(name)}</b>" for name in run.section("rewards"))
-    aim = f" towards {rewards}" if rewards else ""
-    return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
+    towards = f" towards {rewards}" if rewards else ""
+    return f"{subject}{means}{towards}"
+
+
+def progress(run: RunFolder) -> str:
+    """Say how far the run came."""
+    done, planned = run.last_iteration, run.planned_iterations
+    if planned is None:
+        return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
+    if run.finished:
+        return f"All {counted(planned, 'iteration')} done."
+    count = f"{done:,} of {counted(planned, 'iteration')} done"
+    return f"{count}: the run is still going, or was interrupted."
 
 
 def change_cards(run: RunFolder, found: Sequence[Change]) -> str:
@@ -52,24 +68,26 @@ def facts(run: RunFolder) -> str:
     return f'<dl class="facts">\n{terms}\n</dl>' if terms else ""
 
 
-def config_file(run: RunFolder) -> str:
-    """Show the whole configuration, folded."""
+def cost(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """What the run took, so far as its metrics say: terms and what stands for them."""
+    if not run.metrics:
+        return
+    seconds = sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
+    per_iteration = seconds / len(run.metrics)
+    yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
+    last = run.metrics[-1]
+    for term, key in (("samples seen", "samples_seen"), ("network passes", "network_passes")):
+        yield term, number(last[key], 0) if key in last else ""
+
+
+def config_file(run: RunFolder, title: str = "config.yaml") -> str:
+    """Show the whole configuration, folded beneath `title`."""
     if not run.config_text.strip():
         return ""
     return (
-        "<details><summary>config.yaml, all settings</summary>"
-        f'<pre tabindex="0" aria-label="config.yaml">{escape(run.config_text)}</pre></details>'
+        f"<details><summary>{escape(title)}, all settings</summary>"
+        f'<pre tabindex="0" aria-label="{escape(title)}">{escape(run.config_text)}</pre></details>'
     )
-
-
-def _progress(run: RunFolder) -> str:
-    done, planned = run.last_iteration, run.planned_iterations
-    if planned is None:
-        return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
-    if run.finished:
-        return f"All {counted(planned, 'iteration')} done."
-    count = f"{done:,} of {counted(planned, 'iteration')} done"
-    return f"{count}: the run is still going, or was interrupted."
 
 
 def _ends(run: RunFolder) -> tuple[str, str]:
@@ -141,7 +159,7 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     yield "watched", ", ".join(map(str, watch)) if isinstance(watch, list | dict) else ""
     yield "training", _settings(train)
     yield "seed", str(run.config.get("seed", ""))
-    yield from _cost(run)
+    yield from cost(run)
 
 
 def _policy(policy: Mapping[str, Any], keys: Sequence[str] | None) -> str:
@@ -162,17 +180,6 @@ def _trained(run: RunFolder) -> str:
         return ""
     lora = _settings(run.section("lora"))
     return f"LoRA, {lora}" if lora else "all"
-
-
-def _cost(run: RunFolder) -> Iterator[tuple[str, str]]:
-    if not run.metrics:
-        return
-    seconds = sum(row.get(key, 0.0) for row in run.metrics for key in TIMES)
-    per_iteration = seconds / len(run.metrics)
-    yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
-    last = run.metrics[-1]
-    for term, key in (("samples seen", "samples_seen"), ("network passes", "network_passes")):
-        yield term, number(last[key], 0) if key in last else ""
 
 
 def _settings(section: Mapping[str, Any], first: str = "") -> str:
