@@ -63,10 +63,14 @@ def _parser() -> Parser:
     _add_sample(commands)
 
     gallery = commands.add_parser(
-        "gallery", help="a run's samples and rewards, as a folder for a browser"
+        "gallery", help="samples and rewards of a run, or of several, as a folder for a browser"
     )
-    gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
-    gallery.add_argument("--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery)")
+    gallery.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="a run folder; several stand side by side"
+    )
+    gallery.add_argument(
+        "--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery; needed for several)"
+    )
     gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
@@ -172,10 +176,18 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _gallery(options: argparse.Namespace) -> None:
-    from ddpo.gallery import write_gallery
+    from ddpo.gallery import write_comparison, write_gallery
 
+    several = len(options.runs) > 1
+    if several and options.out is None:
+        raise UserError(
+            f"--out: not given; name the folder for the gallery of these {len(options.runs)} runs"
+        )
     try:
-        written = write_gallery(options.run, options.out)
+        if several:
+            written = write_comparison(options.runs, options.out)
+        else:
+            written = write_gallery(options.runs[0], options.out)
     except OSError as error:
         raise UserError(f"the gallery cannot be written: {error}") from error
     show(str(written))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
@@ -30,11 +31,13 @@ SCRIPTS = (
     "elements",
     "theme",
     "data",
+    "run",
     "scores",
     "words",
     "comparison",
     "lightbox",
     "rows",
+    "run_grid",
     "order",
     "wall",
     "histogram",
@@ -52,44 +55,66 @@ def render(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
         missing: (iteration, number) of the samples without a picture.
     """
     found = changes(run)
-    return Template(_asset("page.html")).substitute(
-        policy="; ".join(CONTENT_POLICY),
-        name=escape(run.name),
-        lede=lede(run),
+    sections = Template(asset("page.html")).substitute(
         changes=change_cards(run, found),
         basis=escape(basis(run, found)),
-        notices=_notices(verdicts(found, run.kind), run.problems),
-        curves=curves(run.metrics) or _nothing("No iteration has ended yet."),
+        notices=notices(verdicts(found, run.kind), run.problems),
+        curves=curves(run.metrics) or nothing("No iteration has ended yet."),
         numbers=metrics_table(run.metrics),
-        grid=grid(run, missing) or _nothing(f"No sample {run.kind.several} yet."),
+        grid=grid(run, missing) or nothing(f"No sample {run.kind.several} yet."),
         sample=run.kind.shown,
         samples=run.kind.several,
-        facts=facts(run) or _nothing("The settings are not known."),
+        facts=facts(run) or nothing("The settings are not known."),
         config=config_file(run),
         reproducing=reproducing(run),
+    )
+    name = escape(run.name)
+    return framed(run.kind, name, f"<bdi>{name}</bdi>", lede(run), sections)
+
+
+def framed(kind: Kind, name: str, heading: str, lede: str, sections: str) -> str:
+    """Return a page of these sections, as HTML.
+
+    Args:
+        kind: of the samples on it.
+        name: in the title.
+        heading: at the top.
+        lede: the sentence beneath it.
+        sections: the page's own.
+    """
+    return Template(asset("frame.html")).substitute(
+        policy="; ".join(CONTENT_POLICY),
+        name=name,
+        heading=heading,
+        lede=lede,
+        samples=kind.several,
+        main=sections.rstrip("\n"),
     )
 
 
 def style(kind: Kind) -> str:
     """The style sheet of a gallery of samples of this kind."""
-    return "\n".join(_asset(sheet) for sheet in kind.styles)
+    return "\n".join(asset(sheet) for sheet in kind.styles)
 
 
 def script() -> str:
     """The script of every gallery, whose names are its own."""
-    parts = "\n".join(_asset(f"script/{name}.js") for name in SCRIPTS)
+    parts = "\n".join(asset(f"script/{name}.js") for name in SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
-def _notices(verdicts: tuple[str, ...], problems: tuple[str, ...]) -> str:
+def notices(verdicts: Sequence[str], problems: Sequence[str]) -> str:
+    """List what a reader should know: what went wrong in the run, and what is missing of it."""
     lines = [f'<li class="warning">{escape(verdict)}</li>' for verdict in verdicts]
     lines += [f"<li>{escape(problem)}</li>" for problem in problems]
     return f'<ul class="notices">{"".join(lines)}</ul>' if lines else ""
 
 
-def _nothing(sentence: str) -> str:
+def nothing(sentence: str) -> str:
+    """Say that there is nothing in this place."""
     return f'<p class="muted">{sentence}</p>'
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this package."""
     return resources.files("ddpo.gallery").joinpath(name).read_text(encoding="utf-8")
