@@ -66,12 +66,12 @@ def _parser() -> Parser:
         "gallery", help="samples and rewards of a run, or of several, as a folder for a browser"
     )
     gallery.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="a run folder; several stand side by side"
+        "runs", metavar="RUN", nargs="+", help="a run folder; several stand side by side"
     )
     gallery.add_argument(
         "--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery; needed for several)"
     )
-    gallery.set_defaults(command=_gallery, parser=gallery, more="")
+    gallery.set_defaults(command=_gallery, parser=gallery, more="runs")
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
     export.add_argument("run", metavar="RUN", type=Path, help="a run folder")
@@ -178,16 +178,16 @@ def _sample(options: argparse.Namespace) -> None:
 def _gallery(options: argparse.Namespace) -> None:
     from ddpo.gallery import write_comparison, write_gallery
 
-    several = len(options.runs) > 1
-    if several and options.out is None:
+    runs = [Path(run) for run in options.runs]
+    if len(runs) > 1 and options.out is None:
         raise UserError(
-            f"--out: not given; name the folder for the gallery of these {len(options.runs)} runs"
+            f"--out: not given; name the folder for the gallery of these {len(runs)} runs"
         )
     try:
-        if several:
-            written = write_comparison(options.runs, options.out)
+        if len(runs) > 1:
+            written = write_comparison(runs, options.out)
         else:
-            written = write_gallery(options.runs[0], options.out)
+            written = write_gallery(runs[0], options.out)
     except OSError as error:
         raise UserError(f"the gallery cannot be written: {error}") from error
     show(str(written))

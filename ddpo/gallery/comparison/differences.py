@@ -13,7 +13,7 @@ from ddpo.gallery.passage import passage
 NOT_SET = "not set"
 MOST_SETTINGS = 1000
 DEEPEST = 8
-"""A damaged file may hold itself, or more than anybody reads."""
+"""A file of a few lines may stand for more than anybody reads, where it names its parts again."""
 
 
 def differences(runs: Sequence[NumberedRun]) -> str:
@@ -24,7 +24,7 @@ def differences(runs: Sequence[NumberedRun]) -> str:
     head = "".join(f'<th scope="col"><bdi>{escape(run.title)}</bdi></th>' for run in runs)
     body = "\n".join(_row(key, values) for key, values in rows.items())
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Settings that differ">'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table of settings">'
         f'<table class="settings"><thead><tr><th scope="col">setting</th>{head}</tr></thead>\n'
         f"<tbody>{body}</tbody></table></div>"
     )
@@ -32,7 +32,7 @@ def differences(runs: Sequence[NumberedRun]) -> str:
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str | None, ...]]:
     """The settings whose values differ, as `section.key`; None where one is not set."""
-    flat = [dict(islice(_flattened(config), MOST_SETTINGS)) for config in configs]
+    flat = [dict(islice(_flattened(config), MOST_SETTINGS)) if config else {} for config in configs]
     keys = dict.fromkeys(key for each in flat for key in each)
     rows = {key: tuple(each.get(key) for each in flat) for key in keys}
     return {key: values for key, values in rows.items() if len(set(values)) > 1}

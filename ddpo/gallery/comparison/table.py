@@ -35,7 +35,7 @@ def runs_table(runs: Sequence[NumberedRun], found: Changes) -> str:
     head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
     body = "\n".join(_row(run, found[run.number]) for run in runs)
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="The runs">'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table of the runs">'
         f'<table class="runs"><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
     )
 

@@ -19,7 +19,8 @@ class Column {
   /* The sample in a row; null where there is none of its prompt. */
   sampleIn(row, prompt) {
     const at = this.numberIn(row);
-    return this.set.has(at, prompt) ? { run: this.run, set: this.set, at } : null;
+    const isThere = at !== null && this.set.has(at, prompt);
+    return isThere ? { run: this.run, set: this.set, at } : null;
   }
 }
 
