@@ -122,21 +122,20 @@ def test_the_base_stands_once_where_all_runs_share_it(page: Page, tmp_path: Path
 
 
 def test_samples_are_aligned_by_prompt_and_count(tmp_path: Path) -> None:
-    one = run_of(tmp_path / "a", ["dog", "cat", "cat", "owl"])
+    one = run_of(tmp_path / "a", ["owl", "dog", "cat", "cat"])
     other = run_of(tmp_path / "b", ["cat", "dog", "cat", "cat"])
     rows = aligned([read_run(one), read_run(other)])
     assert [(row.prompt, row.numbers) for row in rows] == [
-        ("dog", (0, 1)),
-        ("cat", (1, 0)),
-        ("cat", (2, 2)),
-        ("owl", (3, None)),
+        ("dog", (1, 1)),
+        ("cat", (2, 0)),
+        ("cat", (3, 2)),
+        ("owl", (0, None)),
         ("cat", (None, 3)),
     ]
     page = written(one, other)
     assert "The prompts differ: 3 of 5 rows are in all runs." in page.text
     assert "begin from different noise" not in page.text
-    owl = page.texts["td"].index("not there")
-    assert page.texts["td"][owl : owl + 2] != ["not there", "not there"]
+    assert page.texts["td"].count("not there") == 2
 
 
 def test_settings_that_differ_by_hand() -> None:
@@ -181,7 +180,7 @@ def test_settings_are_shown_as_far_as_they_differ(page: Page, tmp_path: Path) ->
 def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
     runs = [run_of(tmp_path / name, [HOSTILE]) for name in ("a", "b")]
     for run in runs:
-        made_up.write_config(run, name=HOSTILE)
+        made_up.write_config(run, name=f"{HOSTILE}{run.name}")
         rows = [{"iteration": i, f"watch/{HOSTILE}": i, "reward/mean": i} for i in (1, 2)]
         made_up.write_metrics(run, rows)
         with open(run / "config.yaml", "a") as file:
