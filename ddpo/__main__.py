@@ -101,9 +101,12 @@ def _parser() -> Parser:
 
 def _add_gallery(commands: Any) -> None:
     gallery = commands.add_parser(
-        "gallery", help="a run's samples and rewards, as a folder for a browser, or as a picture"
+        "gallery",
+        help="samples and rewards of a run, or of several, as a folder for a browser or a picture",
     )
-    gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+    gallery.add_argument(
+        "runs", metavar="RUN", nargs="+", help="a run folder; several stand side by side"
+    )
     form = gallery.add_mutually_exclusive_group()
     form.add_argument(
         "--format",
@@ -126,9 +129,10 @@ def _add_gallery(commands: Any) -> None:
         "--out",
         metavar="PATH",
         type=Path,
-        help="folder or file (default: RUN/gallery, or the file named above, beside it)",
+        help="folder or file (default: RUN/gallery, or the file named above, beside it; needed "
+        "for several runs)",
     )
-    gallery.set_defaults(command=_gallery, parser=gallery, more="")
+    gallery.set_defaults(command=_gallery, parser=gallery, more="runs")
 
 
 def _add_sample(commands: Any) -> None:
@@ -213,11 +217,26 @@ def _gallery(options: argparse.Namespace) -> None:
 def _write_gallery(options: argparse.Namespace) -> Path:
     from ddpo.gallery import write_animation, write_figure, write_gallery, write_strip
 
+    run, *others = map(Path, options.runs)
+    if others:
+        return _write_comparison([run, *others], options)
     if options.animation:
-        return write_animation(options.run, options.out, row=options.row or 1)
+        return write_animation(run, options.out, row=options.row or 1)
     if options.strip:
-        return write_strip(options.run, options.out)
-    return (write_figure if options.format == "png" else write_gallery)(options.run, options.out)
+        return write_strip(run, options.out)
+    return (write_figure if options.format == "png" else write_gallery)(run, options.out)
+
+
+def _write_comparison(runs: list[Path], options: argparse.Namespace) -> Path:
+    from ddpo.gallery import write_comparison
+
+    if options.animation or options.strip or options.format == "png":
+        raise UserError(f"RUN: {len(runs)} are named, and a picture is of one: name one of them")
+    if options.out is None:
+        raise UserError(
+            f"--out: not given; name the folder for the gallery of these {len(runs)} runs"
+        )
+    return write_comparison(runs, options.out)
 
 
 def _export(options: argparse.Namespace) -> None:

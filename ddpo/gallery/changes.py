@@ -1,4 +1,4 @@
-"""What training changed, base against latest, and what that says in words."""
+"""What training changed, base against latest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ddpo.gallery.formatting import counted, decimals_for, number
-from ddpo.gallery.kinds import PICTURES, Kind
+from ddpo.gallery.formatting import decimals_for
 from ddpo.gallery.run_folder import RunFolder, Sample
 
 TOTAL = "total reward"
@@ -60,32 +59,6 @@ def changes(run: RunFolder) -> tuple[Change, ...]:
 def from_samples(run: RunFolder) -> bool:
     """Whether `changes` compares the base model's samples with the latest ones."""
     return bool(_paired_samples(run))
-
-
-def verdicts(found: Sequence[Change], kind: Kind = PICTURES) -> tuple[str, ...]:
-    """State every watch reward that fell, and what its fall may mean."""
-    optimised = [change for change in found if not change.watched]
-    rose = bool(optimised) and optimised[0].delta > 0
-    fell = (change for change in found if change.watched and _fell(change))
-    return tuple(_verdict(change, rose, kind) for change in fell)
-
-
-def _fell(change: Change) -> bool:
-    """Whether the mean fell by enough to be seen in the figures on the page."""
-    return change.delta < 0 and round(change.delta, change.decimals) != 0
-
-
-def _verdict(change: Change, reward_rose: bool, kind: Kind) -> str:
-    before, after = (number(mean, change.decimals) for mean in (change.before, change.after))
-    fall = f"{change.name} fell from {before} to {after}"
-    if change.within_chance:
-        return f"{fall}, which is within chance for {counted(change.count, kind.counted)}."
-    if reward_rose:
-        return (
-            f"{fall}: the reward may be being gamed. The reward rose meanwhile, but "
-            f"{change.name} is only watched, never optimised."
-        )
-    return f"{fall}, and the reward did not rise either: this run is not learning what was asked."
 
 
 def _paired_samples(run: RunFolder) -> list[tuple[Sample, Sample]]:

@@ -15,6 +15,7 @@ from ddpo.gallery.spacing import evenly_spaced
 WIDTH, HEIGHT = 440, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 388, 26, 200
 MAX_READOUTS = 200
+LINE_HEIGHT = 12
 
 Tone = Literal["reward", "watch"]
 
@@ -24,14 +25,16 @@ class Series:
     """One line, or separate marks.
 
     `points` are (iteration, value) in order of iteration. `spread` is the half-width of a band
-    around each point, empty for no band.
+    around each point, empty for no band. `tone` is a class of the style sheet. `short` stands
+    before the number at the end of a line, and for the label where there is little room.
     """
 
     label: str
     points: tuple[tuple[Number, Number], ...]
-    tone: Tone
+    tone: str
     spread: tuple[Number, ...] = ()
     marks: bool = False
+    short: str = ""
 
     @property
     def edges(self) -> list[tuple[Number, Number, Number]]:
@@ -75,6 +78,8 @@ def line_chart(identifier: str, title: str, series: Sequence[Series], unit: str 
         return ""
     frame = Frame.around(series)
     label = f"{title} ({unit})" if unit else title
+    lines = [line for line in series if line.points and not line.marks]
+    ends = spread_out([frame.y.at(line.points[-1][1]) for line in lines])
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-labelledby="{identifier}-title {identifier}-desc">',
@@ -84,7 +89,7 @@ def line_chart(identifier: str, title: str, series: Sequence[Series], unit: str 
         _iteration_axis(frame),
         *(_band(line, frame) for line in series),
         *(_marks(line, frame) for line in series if line.marks),
-        *(_line(line, frame) for line in series if not line.marks),
+        *(_line(line, frame, end) for line, end in zip(lines, ends, strict=True)),
         *_readouts(series, frame),
         "</svg>",
     ]
@@ -104,6 +109,20 @@ def describe(series: Iterable[Series]) -> str:
             f"to {number(last, decimals)} at iteration {number(end, 0)}."
         )
     return " ".join(sentences)
+
+
+def spread_out(heights: Sequence[Number]) -> list[Number]:
+    """Move the numbers at the ends of lines as far apart as their text is high, in their order."""
+    downwards = sorted(range(len(heights)), key=lambda index: heights[index])
+    placed, least, most = list(heights), TOP, BOTTOM
+    for index in downwards:
+        placed[index] = max(placed[index], least)
+        least = placed[index] + LINE_HEIGHT
+    # Those that were pushed out below push back.
+    for index in reversed(downwards):
+        placed[index] = min(placed[index], most)
+        most = placed[index] - LINE_HEIGHT
+    return placed
 
 
 def _value_axis(frame: Frame, label: str) -> str:
@@ -143,18 +162,22 @@ def _band(line: Series, frame: Frame) -> str:
     return f'<polygon class="band {line.tone}" points="{" ".join(upper + lower)}"/>'
 
 
-def _line(line: Series, frame: Frame) -> str:
-    if not line.points:
-        return ""
+def _line(line: Series, frame: Frame, end: Number) -> str:
     points = " ".join(frame.place(x, y) for x, y in line.points)
     x, y = line.points[-1]
     left, top = f"{frame.x.at(x):.1f}", f"{frame.y.at(y):.1f}"
     return (
         f'<polyline class="line {line.tone}" points="{points}"/>\n'
         f'<circle class="dot {line.tone}" cx="{left}" cy="{top}" r="3"/>\n'
-        f'<text class="end {line.tone}" x="{left}" y="{top}" dx="7" dy="0.32em">'
-        f"{number(y, decimals_for([y]))}</text>"
+        f'<text class="end {line.tone}" x="{left}" y="{end:.1f}" dx="7" dy="0.32em">'
+        f"{escape(_value(line, y))}</text>"
     )
+
+
+def _value(line: Series, value: Number) -> str:
+    """A number of a line, after what tells it from others."""
+    text = number(value, decimals_for([value]))
+    return f"{line.short}: {text}" if line.short else text
 
 
 def _marks(line: Series, frame: Frame) -> str:
@@ -171,7 +194,8 @@ def _readouts(series: Sequence[Series], frame: Frame) -> Iterable[str]:
     values: dict[Number, list[str]] = {}
     for line in series:
         for x, y in line.points:
-            values.setdefault(x, []).append(f"{line.label} {number(y, decimals_for([y]))}")
+            text = _value(line, y) if line.short else f"{line.label} {_value(line, y)}"
+            values.setdefault(x, []).append(text)
     shown = evenly_spaced(sorted(values), MAX_READOUTS)
     centres = [frame.x.at(x) for x in shown]
     middles = [(a + b) / 2 for a, b in pairwise(centres)]

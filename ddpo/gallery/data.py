@@ -2,7 +2,8 @@
 scripts, and no other files.
 
 `data/summary.js` says what there is; `data/<iteration>.js` holds the samples of an iteration, by
-columns, and is loaded when somebody looks at them.
+columns, and is loaded when somebody looks at them. Of several runs, each has these in a folder of
+its own: `data/<run>/`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def write_data(run: RunFolder, gallery: GalleryFolder, missing: frozenset[tuple[
     measured = measures(run.sample_sets)
     for group in run.sample_sets:
         absent = sorted(number for iteration, number in missing if iteration == group.iteration)
-        _write(gallery, set_name(group.iteration), set_data(group, measured, absent))
-    _write(gallery, SUMMARY, summary_data(run, measured, picture_size(gallery, run)))
+        register(gallery, set_name(group.iteration), set_data(group, measured, absent))
+    register(gallery, SUMMARY, summary_data(run, measured, picture_size(gallery, run)))
 
 
 def summary_data(
@@ -94,6 +95,12 @@ def set_data(
     }
 
 
+def register(gallery: GalleryFolder, name: str, value: Any) -> None:
+    """Write the data file `name` of a gallery, or of a run's part of one."""
+    script = as_script(f"{gallery.part}{name}", value)
+    write_whole(gallery.data_file(name), script.encode("ascii"))
+
+
 def as_script(name: str, value: Any) -> str:
     """A script that registers `value`: ASCII only, and without a `<`, so that nothing in it ends a
     script or a line.
@@ -101,10 +108,6 @@ def as_script(name: str, value: Any) -> str:
     return f'ddpoData("{name}",{json.dumps(value, separators=(",", ":"))});\n'.replace(
         "<", "\\u003c"
     )
-
-
-def _write(gallery: GalleryFolder, name: str, value: Any) -> None:
-    write_whole(gallery.data_file(name), as_script(name, value).encode("ascii"))
 
 
 def _rounded(value: float | None) -> float | None:

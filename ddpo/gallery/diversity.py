@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddpo.gallery.formatting import decimals_for, number
-from ddpo.gallery.kinds import Content, Kind
+from ddpo.gallery.formatting import decimals_for
+from ddpo.gallery.kinds import Content
 from ddpo.gallery.run_folder import RunFolder, SampleSet
 
 MOST = 64
@@ -46,17 +46,6 @@ def diversity(run: RunFolder) -> Diversity | None:
     count = min(MOST, *(len(group.samples) for group in (run.sample_sets[0], run.sample_sets[-1])))
     before, after = (_within(group, count) for group in (run.sample_sets[0], run.sample_sets[-1]))
     return None if before is None or after is None else Diversity(before, after)
-
-
-def collapse(found: Diversity | None, kind: Kind) -> tuple[str, ...]:
-    """Say that samples have become alike, where they have."""
-    if found is None or not found.collapsed:
-        return ()
-    before, after = (number(value, found.decimals) for value in (found.before, found.after))
-    return (
-        f"Diversity fell from {before} to {after}: {kind.several} of different prompts and seeds "
-        "have become alike, so this run has collapsed or is about to.",
-    )
 
 
 def _within(group: SampleSet, count: int) -> float | None:

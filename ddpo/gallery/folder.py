@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ from ddpo.errors import UserError
 OWN = {"index.html", "gallery.css", "gallery.js", "data", "thumbs", "pictures"}
 BESIDE = {"README.md"}
 """What may lie beside them, untouched: a gallery that is committed wants a word of explanation."""
+WRITTEN = re.compile(r"(\d+|summary|runs)(\.js)?", re.ASCII)
+"""What a gallery writes into its folders: of iterations, of runs, and what says what there is."""
 
 
 def place(iteration: int, number: int) -> str:
@@ -27,16 +30,22 @@ def set_name(iteration: int) -> str:
 
 
 class GalleryFolder:
-    """The paths of one gallery."""
+    """The paths of one gallery, or of one run's part of a gallery of several.
 
-    def __init__(self, path: Path):
+    Attributes:
+        part: what begins the names of the run's files in each folder; empty where there is one run.
+    """
+
+    def __init__(self, path: Path, part: str = ""):
         """Name the paths; nothing is read or written."""
+        self.path = path
+        self.part = part
         self.page = path / "index.html"
         self.style = path / "gallery.css"
         self.script = path / "gallery.js"
-        self.data = path / "data"
-        self.thumbs = path / "thumbs"
-        self.pictures = path / "pictures"
+        self.data = path / "data" / part
+        self.thumbs = path / "thumbs" / part
+        self.pictures = path / "pictures" / part
 
     @classmethod
     def told(cls, path: Path) -> GalleryFolder:
@@ -47,6 +56,10 @@ class GalleryFolder:
         """
         _refuse_others(path)
         return cls(path)
+
+    def of_run(self, number: int) -> GalleryFolder:
+        """The part of one of several runs: called by its number, never by its name."""
+        return GalleryFolder(self.path, f"{number}/")
 
     def thumb(self, iteration: int, number: int) -> Path:
         """The small copy of a picture."""
@@ -61,11 +74,18 @@ class GalleryFolder:
         return self.data / f"{name}.js"
 
     def keep_only(self, iterations: Iterable[int]) -> None:
-        """Remove what belongs to other iterations, which the run no longer has."""
-        kept = {set_name(iteration) for iteration in iterations}
+        """Remove what belongs to other iterations, which the run no longer has, or to more runs."""
+        self._keep({"summary", *map(set_name, iterations)})
+
+    def keep_runs(self, count: int) -> None:
+        """Remove what belongs to runs after the first `count`, or to a gallery of one run."""
+        self._keep({"runs", *map(str, range(1, count + 1))})
+
+    def _keep(self, names: set[str]) -> None:
         for parent in (self.data, self.thumbs, self.pictures):
-            for found in parent.glob("[0-9]*"):
-                if found.name.removesuffix(".js") not in kept:
+            for found in parent.glob("*"):
+                written = WRITTEN.fullmatch(found.name)
+                if written and written[1] not in names:
                     shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 

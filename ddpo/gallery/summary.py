@@ -12,18 +12,23 @@ from ddpo.gallery.run_folder import RunFolder
 
 TIMES = ("time/sample", "time/reward", "time/update")
 
-
-def lede(run: RunFolder) -> str:
-    """`sentence`, as HTML."""
-
-    def tagged(text: str, tag: str) -> str:
-        return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
-
-    return sentence(run, tagged)
+Write = Callable[[str, str], str]
 
 
-def sentence(run: RunFolder, write: Callable[[str, str], str]) -> str:
-    """Say in one sentence what was trained towards what, and how far the run came.
+def tagged(text: str, tag: str) -> str:
+    """A text of the run as HTML, in an element of its own where `tag` names one."""
+    return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
+
+
+def sentence(run: RunFolder, write: Write = tagged) -> str:
+    """Say in a sentence or two what was trained towards what, how far the run came, and what that
+    took; `write` as in `aim`.
+    """
+    return f"Fine-tuning {aim(run, write)}. {progress(run, _so_far(run))}"
+
+
+def aim(run: RunFolder, write: Write = tagged) -> str:
+    """Say what was trained towards what.
 
     Args:
         run: which.
@@ -35,8 +40,19 @@ def sentence(run: RunFolder, write: Callable[[str, str], str]) -> str:
     algorithm = run.section("algorithm").get("kind")
     means = f" with {write(str(algorithm).upper(), '')}" if algorithm else ""
     rewards = ", ".join(write(name, "b") for name in run.section("rewards"))
-    aim = f" towards {rewards}" if rewards else ""
-    return f"Fine-tuning {subject}{means}{aim}. {_progress(run)}"
+    towards = f" towards {rewards}" if rewards else ""
+    return f"{subject}{means}{towards}"
+
+
+def progress(run: RunFolder, more: str = "") -> str:
+    """Say how far the run came; `more` stands after what is done."""
+    done, planned = run.last_iteration, run.planned_iterations
+    if planned is None:
+        return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
+    if run.finished:
+        return f"All {counted(planned, 'iteration')} done{more}."
+    count = f"{done:,} of {counted(planned, 'iteration')} done{more}"
+    return f"{count}: the run is still going, or was interrupted."
 
 
 def change_cards(run: RunFolder, found: Sequence[Change], varied: Diversity | None) -> str:
@@ -84,24 +100,26 @@ def facts(run: RunFolder) -> str:
     return f'<dl class="facts">\n{terms}\n</dl>' if terms else ""
 
 
-def config_file(run: RunFolder) -> str:
-    """Show the whole configuration, folded."""
+def cost(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """What the run took, so far as its metrics say: terms and what stands for them."""
+    if not run.metrics:
+        return
+    seconds = _seconds(run)
+    per_iteration = seconds / len(run.metrics)
+    yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
+    last = run.metrics[-1]
+    for term, key in (("samples seen", "samples_seen"), ("network passes", "network_passes")):
+        yield term, number(last[key], 0) if key in last else ""
+
+
+def config_file(run: RunFolder, title: str = "config.yaml") -> str:
+    """Show the whole configuration, folded beneath `title`."""
     if not run.config_text.strip():
         return ""
     return (
-        "<details><summary>config.yaml, all settings</summary>"
-        f'<pre tabindex="0" aria-label="config.yaml">{escape(run.config_text)}</pre></details>'
+        f"<details><summary>{escape(title)}, all settings</summary>"
+        f'<pre tabindex="0" aria-label="{escape(title)}">{escape(run.config_text)}</pre></details>'
     )
-
-
-def _progress(run: RunFolder) -> str:
-    done, planned = run.last_iteration, run.planned_iterations
-    if planned is None:
-        return f"{counted(done, 'iteration')} done." if done else "No iteration has ended yet."
-    if run.finished:
-        return f"All {counted(planned, 'iteration')} done{_so_far(run)}."
-    count = f"{done:,} of {counted(planned, 'iteration')} done{_so_far(run)}"
-    return f"{count}: the run is still going, or was interrupted."
 
 
 def _so_far(run: RunFolder) -> str:
@@ -191,7 +209,7 @@ def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     yield "watched", ", ".join(map(str, watch)) if isinstance(watch, list | dict) else ""
     yield "training", _settings(train)
     yield "seed", str(run.config.get("seed", ""))
-    yield from _cost(run)
+    yield from cost(run)
 
 
 def _policy(policy: Mapping[str, Any], keys: Sequence[str] | None) -> str:
@@ -212,17 +230,6 @@ def _trained(run: RunFolder) -> str:
         return ""
     lora = _settings(run.section("lora"))
     return f"LoRA, {lora}" if lora else "all"
-
-
-def _cost(run: RunFolder) -> Iterator[tuple[str, str]]:
-    if not run.metrics:
-        return
-    seconds = _seconds(run)
-    per_iteration = seconds / len(run.metrics)
-    yield "time", f"{duration(seconds)}, {per_iteration:.1f} s an iteration" if seconds else ""
-    last = run.metrics[-1]
-    for term, key in (("samples seen", "samples_seen"), ("network passes", "network_passes")):
-        yield term, number(last[key], 0) if key in last else ""
 
 
 def _settings(section: Mapping[str, Any], first: str = "") -> str:

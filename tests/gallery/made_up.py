@@ -182,6 +182,25 @@ def write_whole_run(run: Path, iterations: int = 40, side: int = 64) -> Path:
     return run
 
 
+def write_other_run(run: Path, iterations: int = 30) -> Path:
+    """Write a run from the same base that optimised what `write_whole_run` watches, and the other
+    way round.
+    """
+    write_whole_run(run, iterations)
+    for file in (run / "config.yaml", run / "metrics.jsonl", *run.glob("samples/*/index.json")):
+        text = file.read_text(encoding="utf-8")
+        for one, other in (
+            ("jpeg_compressibility", "\0"),
+            ("shapes_accuracy", "jpeg_compressibility"),
+        ):
+            text = text.replace(one, other)
+        text = text.replace("\0", "shapes_accuracy").replace(
+            "shapes-compressibility", "shapes-truth"
+        )
+        file.write_text(text, encoding="utf-8")
+    return run
+
+
 def _row(iteration: int, iterations: int) -> dict[str, Any]:
     noise = random.Random(iteration)
     share = iteration / iterations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ddpo.gallery import write_gallery
+from ddpo.gallery import write_comparison, write_gallery
 from tests.gallery import made_up
 from tests.gallery.test_browser import PHONE, to_every_sample
 from tests.support.browser import MISSING, browser, opened
@@ -35,9 +35,12 @@ def chromium() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module", params=["pictures", "texts"])
+@pytest.fixture(scope="module", params=["pictures", "texts", "several"])
 def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / request.param
+    if request.param == "several":
+        runs = [made_up.write_whole_run(run / str(number), 10) for number in range(7)]
+        return write_comparison([*runs, made_up.write_other_run(run / "other", 10)], run / "out")
     write = made_up.write_whole_run if request.param == "pictures" else made_up.write_text_run
     return write_gallery(write(run))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ddpo.gallery.changes import Change, changes, verdicts
+from ddpo.gallery.changes import Change, changes
+from ddpo.gallery.diversity import Diversity
 from ddpo.gallery.formatting import MINUS, compact, decimals_for, duration, number, signed
+from ddpo.gallery.kinds import PICTURES
 from ddpo.gallery.run_folder import read_run
+from ddpo.gallery.verdicts import falls, rises, verdicts
 from tests.gallery import made_up
 
 
@@ -66,25 +70,46 @@ def test_without_pictures_the_first_and_last_iteration_are_compared(tmp_path: Pa
 
 def test_a_fall_beyond_chance_under_a_rising_reward_is_called_gaming():
     found = [Change("r", False, 1.0, 2.0), Change("w", True, 0.7, 0.5, 16, error=0.05)]
-    (verdict,) = verdicts(found)
+    (verdict,) = falls(found)
     assert verdict.startswith("w fell from 0.700 to 0.500: the reward may be being gamed.")
 
 
 def test_a_fall_within_chance_is_called_chance():
     found = [Change("r", False, 1.0, 2.0), Change("w", True, 0.7, 0.6, 16, error=0.05)]
-    assert verdicts(found) == ("w fell from 0.700 to 0.600, which is within chance for 16 images.",)
+    assert falls(found) == ("w fell from 0.700 to 0.600, which is within chance for 16 images.",)
 
 
 def test_a_fall_without_a_rising_reward_is_not_called_gaming():
-    (verdict,) = verdicts([Change("r", False, 2.0, 1.0), Change("w", True, 0.7, 0.5)])
+    (verdict,) = falls([Change("r", False, 2.0, 1.0), Change("w", True, 0.7, 0.5)])
     assert "gamed" not in verdict
     assert "the reward did not rise either" in verdict
 
 
 def test_a_watch_reward_that_held_or_fell_invisibly_is_not_mentioned():
     reward = Change("r", False, 1.0, 2.0)
-    assert verdicts([reward, Change("w", True, 0.5, 0.6)]) == ()
-    assert verdicts([reward, Change("w", True, 0.5, 0.49999)]) == ()
+    assert falls([reward, Change("w", True, 0.5, 0.6)]) == ()
+    assert falls([reward, Change("w", True, 0.5, 0.49999)]) == ()
+
+
+def test_a_rise_beyond_chance_beside_the_reward_is_called_learning():
+    reward, watch = Change("r", False, 1.0, 2.0, 16, error=0.1), Change("w", True, 0.5, 0.7, 16)
+    beyond, within = replace(watch, error=0.05), replace(watch, error=0.2)
+    (verdict,) = rises([reward, beyond])
+    assert verdict.startswith("The reward rose, and so did w, from 0.500 to 0.700, which is only")
+    assert rises([reward, within]) == rises([reward, watch]) == ()
+    assert rises([replace(reward, error=1.0), beyond]) == rises([beyond]) == ()
+
+
+def test_what_is_well_is_said_only_where_nothing_is_wrong():
+    reward, rose = (Change(name, name == "w", 1.0, 2.0, 16, error=0.1) for name in "rw")
+    fell = Change("v", True, 0.5, 0.2, 16, error=0.1)
+    well = verdicts([reward, rose], None, PICTURES)
+    assert (well.warnings, len(well.good)) == ((), 1)
+    for wrong in (
+        verdicts([reward, rose, fell], None, PICTURES),
+        verdicts([reward, rose], Diversity(0.4, 0.1), PICTURES),
+    ):
+        assert (len(wrong.warnings), wrong.good) == (1, ())
 
 
 def test_numbers_are_written_to_align():

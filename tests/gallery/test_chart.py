@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from ddpo.gallery.chart import BOTTOM, LEFT, RIGHT, TOP, Frame, Series, line_chart
+from ddpo.gallery.chart import BOTTOM, LEFT, RIGHT, TOP, Frame, Series, line_chart, spread_out
 from ddpo.gallery.scale import Scale, tick_decimals, ticks, widened
 from ddpo.gallery.spacing import evenly_spaced
 
@@ -99,3 +99,26 @@ def test_a_scale_is_linear_and_a_flat_range_gets_room():
 def test_evenly_spaced_keeps_both_ends():
     assert evenly_spaced(range(10), 4) == [0, 3, 6, 9]
     assert evenly_spaced([1, 2], 4) == [1, 2]
+
+
+def test_numbers_at_the_ends_of_lines_make_way_for_each_other():
+    assert spread_out([50.0]) == [50.0]
+    assert spread_out([50.0, 150.0]) == [50.0, 150.0]
+    # 12 apart, in their order; from the bottom, 200, they go up, and from the top, 26, down.
+    assert spread_out([55.0, 50.0, 52.0]) == [74.0, 50.0, 62.0]
+    assert spread_out([198.0, 199.0]) == [188.0, 200.0]
+    assert spread_out([27.0, 27.0, 20.0]) == [38.0, 50.0, 26.0]
+
+
+def test_a_short_name_stands_before_the_numbers_of_its_line():
+    lines = [
+        Series("the first", ((1, 0.0), (2, 1.0)), "run-1", short="1"),
+        Series("the second", ((1, 0.0), (2, 1.0)), "run-2", short="2"),
+    ]
+    root = ElementTree.fromstring(line_chart("c", "reward", lines))
+    texts = ["".join(text.itertext()) for text in root.iter("text")]
+    assert "iteration 2: 1: 1.000, 2: 1.000" in texts
+    ends = [text for text in root.iter("text") if (text.get("class") or "").startswith("end")]
+    assert [end.text for end in ends] == ["1: 1.000", "2: 1.000"]
+    assert float(ends[1].get("y", 0)) - float(ends[0].get("y", 0)) == 12
+    assert "the second: from" in (root.findtext("desc") or "")

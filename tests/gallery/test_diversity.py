@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from ddpo.gallery import write_gallery
-from ddpo.gallery.diversity import Diversity, collapse, diversity
+from ddpo.gallery.diversity import Diversity, diversity
 from ddpo.gallery.kinds import COMPLETIONS, PICTURES
 from ddpo.gallery.pictures import PictureFile
 from ddpo.gallery.run_folder import read_run
 from ddpo.gallery.texts import Completion
+from ddpo.gallery.verdicts import collapse
 from tests.gallery import made_up
 
 

@@ -1,22 +1,27 @@
-/* One sample in full, against the base model's of the same prompt and number. */
+/* One sample in full, against another of the same prompt: the base's, or another run's. That is
+   {name, set, at}. */
 
-/* The stage of the lightbox: a picture and, where there is a base, a slider that uncovers it. */
-function pictureStage(summary, set, at, base) {
+/* The stage of the lightbox: a picture and, where there is another, a slider that uncovers it. */
+function pictureStage({ run, set, at }, other) {
   if (set.absent.has(at)) return element("div", { class: "absent" }, "picture missing");
   const prompt = shorten(set.promptOf(at), 120);
-  const alt = `${summary.heading(set.iteration)}: ${prompt}`;
+  const alt = `${run.titleOf(set.iteration)}: ${prompt}`;
   const picture = element("img", { src: set.picture(at), alt });
-  if (base === null || base.absent.has(at)) return element("div", { class: "stage" }, picture);
-  const before = element("img", { src: base.picture(at), alt: `base: ${prompt}`, class: "before" });
+  if (other === null || other.set.absent.has(other.at)) {
+    return element("div", { class: "stage" }, picture);
+  }
+  const beneath = { src: other.set.picture(other.at), alt: `${other.name}: ${prompt}` };
+  const before = element("img", { ...beneath, class: "before" });
   const pair = element("div", { class: "pair" }, picture, before);
-  return element("div", { class: "stage" }, pair, slider(summary.heading(set.iteration), pair));
+  const name = run.number === null ? run.heading(set.iteration) : runName(run);
+  return element("div", { class: "stage" }, pair, slider(other.name, name, pair));
 }
 
-function slider(heading, pair) {
+function slider(other, name, pair) {
   const range = element("input", { type: "range", min: 0, max: 100, value: 0 });
   const show = () => {
     pair.style.setProperty("--uncovered", `${range.value}%`);
-    range.setAttribute("aria-valuetext", `${range.value} % of the base's picture`);
+    range.setAttribute("aria-valuetext", `${range.value} % of ${whose(other)} picture`);
   };
   const follow = (event) => {
     const { left, width } = pair.getBoundingClientRect();
@@ -33,12 +38,12 @@ function slider(heading, pair) {
     if (pair.hasPointerCapture(event.pointerId)) follow(event);
   });
   show();
-  const ends = [element("span", {}, "base"), range, element("span", {}, heading)];
+  const ends = [element("span", {}, other), range, element("span", {}, name)];
   return element("label", { class: "slider" }, ...ends);
 }
 
-/* A completion, its reference with the differences marked, and what the base wrote. */
-function textStage(set, at, base) {
+/* A completion, its reference with the differences marked, and what the other one is. */
+function textStage({ set, at }, other) {
   const text = set.texts[at];
   const reference = set.referenceOf(at);
   const marks = reference === null ? null : compared(text, reference);
@@ -48,10 +53,15 @@ function textStage(set, at, base) {
     const shown = marks ? withMarks(marks[1], "lacking") : completion(reference, "completion");
     parts.push(titled("Reference", shown), legend(marks));
   }
-  if (base !== null) {
-    parts.push(titled("Base's completion", completion(base.texts[at], "completion")));
+  if (other !== null) {
+    const title = `${other.name[0].toUpperCase()}${other.name.slice(1)}'s completion`;
+    parts.push(titled(title, completion(other.set.texts[other.at], "completion")));
   }
   return element("div", { class: "stage texts" }, ...parts);
+}
+
+function whose(name) {
+  return name === BASE ? `the ${name}'s` : `${name}'s`;
 }
 
 function titled(title, content) {

@@ -10,7 +10,7 @@ const arrivals = new Map();
 window.ddpoData = (name, value) => arrivals.get(name)?.(value);
 
 function dataFile(name) {
-  if (!/^\w+$/.test(name)) throw new Error(`${name} is no name of a data file`);
+  if (!/^([1-9]\/)?\w+$/.test(name)) throw new Error(`${name} is no name of a data file`);
   return `data/${name}.js`;
 }
 
@@ -39,9 +39,11 @@ function requested(name) {
   });
 }
 
-/* The samples of one iteration. Numbers are kept in typed arrays, since there may be many. */
+/* The samples of one iteration of a run, whose `part` begins the names of its files. Numbers are kept
+   in typed arrays, since there may be many. */
 class SampleSet {
-  constructor({ iteration, prompts, prompt, values, texts, absent }) {
+  constructor(part, { iteration, prompts, prompt, values, texts, absent }) {
+    this.place = `${part}${setName(iteration)}`;
     this.iteration = iteration;
     this.prompts = prompts;
     this.texts = texts;
@@ -72,37 +74,10 @@ class SampleSet {
   }
 
   thumb(number) {
-    return `thumbs/${setName(this.iteration)}/${String(number).padStart(4, "0")}.webp`;
+    return `thumbs/${this.place}/${String(number).padStart(4, "0")}.webp`;
   }
 
   picture(number) {
-    return `pictures/${setName(this.iteration)}/${String(number).padStart(4, "0")}.png`;
-  }
-}
-
-const sets = new Map();
-
-async function sampleSet(iteration) {
-  if (!sets.has(iteration)) {
-    sets.set(iteration, load(setName(iteration)).then((data) => new SampleSet(data)));
-  }
-  return sets.get(iteration);
-}
-
-/* The summary, with what all parts of the page ask it. */
-class Summary {
-  constructor(data) {
-    Object.assign(this, data);
-    const [width, height] = data.size ?? [1, 1];
-    this.aspect = height / width;
-    this.isSmall = data.size !== null && Math.max(width, height) <= 128;
-  }
-
-  heading(iteration) {
-    return this.iterations.find((each) => each.iteration === iteration).heading;
-  }
-
-  get hasBase() {
-    return this.iterations[0].iteration === 0;
+    return `pictures/${this.place}/${String(number).padStart(4, "0")}.png`;
   }
 }

@@ -45,8 +45,16 @@ function labelled(text, control) {
 /* Options are [value, text]; text may be data. */
 function choice(options) {
   const made = element("select");
-  made.append(...options.map(([value, text]) => element("option", { value, dir: "auto" }, text)));
+  refill(made, options);
   return made;
+}
+
+/* Other options for a choice: what was chosen stays chosen, where it is among them. */
+function refill(control, options) {
+  const chosen = control.value;
+  const made = options.map(([value, text]) => element("option", { value, dir: "auto" }, text));
+  control.replaceChildren(...made);
+  if (options.some(([value]) => String(value) === chosen)) control.value = chosen;
 }
 
 const formats = new Map();

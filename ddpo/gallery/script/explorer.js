@@ -1,4 +1,4 @@
-/* Every sample of an iteration: chosen, sorted and searched; the histogram of their rewards. */
+/* Every sample of an iteration of a run: chosen, sorted and searched; the histogram of their rewards. */
 
 const SHOWN = [
   ["best", "best first"],
@@ -10,8 +10,9 @@ const MOST_PROMPTS = 200;
 const REM = parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 class Explorer {
-  constructor(summary, lightbox, place) {
-    this.summary = summary;
+  constructor(runs, lightbox, place) {
+    this.runs = runs;
+    this.run = runs[0];
     this.lightbox = lightbox;
     this.place = place;
     this.numbers = [];
@@ -20,41 +21,55 @@ class Explorer {
   }
 
   async start() {
-    const newest = this.summary.iterations.at(-1).iteration;
-    this.controls = this.made(newest);
+    this.controls = this.made();
+    this.offer();
     this.found = element("output", { class: "muted" });
     this.histogram = element("div", { class: "histogram" });
     this.wall = new Wall({
-      label: `${this.summary.several} of the iteration`,
-      measure: this.summary.size ? this.pictureSizes() : this.textSizes(),
+      label: `${this.run.several} of the iteration`,
+      measure: this.run.size ? this.pictureSizes() : this.textSizes(),
       draw: (index) => this.card(this.numbers[index]),
       open: (index) => this.open(index),
     });
     const form = element("form", { class: "controls" }, ...this.fields());
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", ({ target }) =>
-      reporting(form, this.update(target === this.controls.iteration)),
-    );
+    form.addEventListener("input", ({ target }) => reporting(form, this.changed(target)));
     this.place.append(form, this.histogram, this.found, this.wall.box);
     await this.update(true);
   }
 
-  made(newest) {
-    const { iterations, measures } = this.summary;
-    const made = {
-      iteration: choice(iterations.map((each) => [each.iteration, each.heading])),
+  made() {
+    return {
+      run: choice(this.runs.map(({ title }, index) => [index, title])),
+      iteration: element("select"),
       order: choice(SHOWN),
-      column: choice(measures.map((measure, column) => [column, measure.name])),
+      column: element("select"),
       prompt: element("select"),
       promptHas: element("input", { type: "search" }),
       textHas: element("input", { type: "search" }),
     };
-    made.iteration.value = newest;
-    return made;
+  }
+
+  /* The run's iterations and measures to choose from; another run may have others. */
+  offer() {
+    const { iterations, measures, newest } = this.run;
+    const { iteration, column } = this.controls;
+    refill(iteration, iterations.map((each) => [each.iteration, each.heading]));
+    iteration.value = newest;
+    refill(column, measures.map((measure, at) => [at, measure.name]));
+  }
+
+  changed(control) {
+    const { run, iteration } = this.controls;
+    if (control === run) {
+      this.run = this.runs[Number(run.value)];
+      this.offer();
+    }
+    return this.update(control === run || control === iteration);
   }
 
   fields() {
-    const { iteration, order, column, prompt, promptHas, textHas } = this.controls;
+    const { run, iteration, order, column, prompt, promptHas, textHas } = this.controls;
     this.promptField = labelled("Prompt", prompt);
     const fields = [
       labelled("Iteration", iteration),
@@ -63,7 +78,8 @@ class Explorer {
       this.promptField,
       labelled("Prompt has", promptHas),
     ];
-    if (!this.summary.size) fields.push(labelled("Completion has", textHas));
+    if (this.runs.length > 1) fields.unshift(labelled("Run", run));
+    if (!this.run.size) fields.push(labelled("Completion has", textHas));
     return fields;
   }
 
@@ -71,7 +87,7 @@ class Explorer {
     const caption = 3.9 * REM;
     return {
       width: (room) => Math.min(10 * REM, (room - 16) / 2),
-      height: (width) => Math.round(width * this.summary.aspect + caption),
+      height: (width) => Math.round(width * this.run.aspect + caption),
     };
   }
 
@@ -80,14 +96,15 @@ class Explorer {
   }
 
   async update(isOther) {
+    const { run } = this;
     const iteration = Number(this.controls.iteration.value);
-    const set = await sampleSet(iteration);
-    const base = this.summary.hasBase && iteration !== 0 ? await sampleSet(0) : null;
-    if (iteration !== Number(this.controls.iteration.value)) return;
+    const set = await run.sampleSet(iteration);
+    const base = run.hasBase && iteration !== 0 ? await run.sampleSet(0) : null;
+    if (run !== this.run || iteration !== Number(this.controls.iteration.value)) return;
     this.set = set;
     if (isOther) this.offerPrompts();
     this.numbers = ordered(set, this.wanted());
-    const all = counted(set.count, this.summary.counted);
+    const all = counted(set.count, run.counted);
     this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
     this.wall.show(this.numbers.length);
     this.drawHistogram(set, base);
@@ -107,38 +124,40 @@ class Explorer {
   /* The prompts of this iteration to choose from; many are found by what they say alone. */
   offerPrompts() {
     const { prompts } = this.set;
-    const chosen = this.controls.prompt.value;
     const options = prompts.map(([text], index) => [index, shorten(text, 80) || "(empty prompt)"]);
     this.promptField.hidden = prompts.length > MOST_PROMPTS;
     const offered = this.promptField.hidden ? [] : options;
-    this.controls.prompt.replaceChildren(...choice([["", "all"], ...offered]).children);
-    this.controls.prompt.value = Number(chosen) < offered.length ? chosen : "";
+    refill(this.controls.prompt, [["", "all"], ...offered]);
   }
 
   drawHistogram(set, base) {
     const column = Number(this.controls.column.value);
-    const measure = this.summary.measures[column];
+    const measure = this.run.measures[column];
+    this.histogram.replaceChildren();
     if (!measure) return;
-    const heading = this.summary.heading(set.iteration);
+    const heading = this.run.heading(set.iteration);
     const values = base === null ? null : base.values[column];
-    this.histogram.replaceChildren(histogram(measure, heading, set.values[column], values));
+    this.histogram.append(histogram(measure, heading, set.values[column], values));
   }
 
   card(at) {
     const column = Number(this.controls.column.value);
-    const measure = this.summary.measures[column];
+    const measure = this.run.measures[column];
     const prompt = this.set.promptOf(at);
     const value = measure ? number(this.set.values[column][at], measure.decimals) : "";
     return [
-      miniature(this.summary, this.set, at, ""),
+      miniature(this.sample(at), ""),
       element("span", { class: `value ${measure?.section}` }, value),
       promptText(shorten(prompt, MOST_SHOWN), "caption"),
     ];
   }
 
+  sample(at) {
+    return { run: this.run, set: this.set, at };
+  }
+
   open(index) {
-    const { iteration } = this.set;
-    const list = { count: this.numbers.length, at: (at) => [iteration, this.numbers[at]] };
+    const list = { count: this.numbers.length, at: (at) => this.sample(this.numbers[at]) };
     this.lightbox.open(list, index, (last) => this.wall.focus(last));
   }
 }

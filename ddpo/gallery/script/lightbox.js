@@ -1,13 +1,16 @@
 /* One sample over the page, with all that is known of it; arrow keys go through a list. */
 
 class Lightbox {
-  constructor(summary) {
-    this.summary = summary;
+  constructor() {
+    this.wanted = BASE;
     this.title = element("h2", { id: "lightbox-title" });
     this.place = element("p", { class: "muted", "aria-live": "polite" });
     this.content = element("div", { class: "content" });
     this.previous = button({}, () => this.move(-1), "← Previous");
     this.next = button({}, () => this.move(1), "Next →");
+    this.against = element("select");
+    this.against.addEventListener("change", () => this.compare(this.against.value));
+    this.choice = labelled("Compared with", this.against);
     const close = button({ "aria-label": "Close" }, () => this.dialog.close(), "×");
     const head = element("header", {}, element("div", {}, this.title, this.place), close);
     this.dialog = element(
@@ -15,7 +18,7 @@ class Lightbox {
       { class: "lightbox", "aria-labelledby": "lightbox-title" },
       head,
       this.content,
-      element("nav", { "aria-label": "Samples" }, this.previous, this.next),
+      element("nav", { "aria-label": "Samples" }, this.previous, this.choice, this.next),
     );
     this.dialog.addEventListener("keydown", (event) => this.pressed(event));
     this.dialog.addEventListener("click", (event) => {
@@ -25,8 +28,8 @@ class Lightbox {
     document.body.append(this.dialog);
   }
 
-  /* Shows one of a list, which is {count, at(index) → [iteration, number]}; `closed` is told which
-     one was shown last. */
+  /* Shows one of a list, which is {count, at(index) → sample}; in a row of several runs `others` are
+     samples that it may be compared with. `closed` is told which one was shown last. */
   async open(list, index, closed = () => {}) {
     this.list = list;
     this.closed = closed;
@@ -41,42 +44,59 @@ class Lightbox {
 
   pressed(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    /* The slider has these keys for itself. */
-    if (!by || event.target.type === "range") return;
+    /* The slider and the choice have these keys for themselves. */
+    if (!by || event.target.matches("input, select")) return;
     event.preventDefault();
     this.move(by);
   }
 
   async show(index) {
     this.index = index;
-    const [iteration, at] = this.list.at(index);
-    const set = await sampleSet(iteration);
-    const base = await this.baseOf(set, at);
+    const sample = this.list.at(index);
+    const others = await this.othersOf(sample);
     /* Another one was asked for while the data came. */
     if (this.index !== index) return;
-    this.title.textContent = `${this.summary.heading(iteration)}, ${this.summary.shown} ${at}`;
+    const { run, set, at } = sample;
+    this.title.textContent = `${run.titleOf(set.iteration)}, ${run.shown} ${at}`;
     this.place.textContent = `${number(index + 1, 0)} of ${number(this.list.count, 0)}`;
-    const stage = set.isText(at)
-      ? textStage(set, at, base)
-      : pictureStage(this.summary, set, at, base);
-    this.content.replaceChildren(stage, this.facts(set, at));
+    const other = this.offered(others);
+    const stage = set.isText(at) ? textStage(sample, other) : pictureStage(sample, other);
+    this.content.replaceChildren(stage, this.facts(sample));
     this.previous.disabled = index === 0;
     this.next.disabled = index === this.list.count - 1;
   }
 
-  /* The base's samples, where they have one of this prompt and number that is not this one. */
-  async baseOf(set, at) {
-    if (!this.summary.hasBase || set.iteration === 0) return null;
-    const base = await sampleSet(0);
-    const isPair = base.has(at, set.promptOf(at)) && base.isText(at) === set.isText(at);
-    return isPair ? base : null;
+  /* What a sample may be compared with: its run's base, and other runs' samples of its row. */
+  async othersOf({ run, set, at }) {
+    if (set.iteration === 0) return [];
+    const base = await run.baseOf(set, at);
+    const found = base === null ? [] : [{ name: BASE, set: base, at }];
+    const others = (this.list.others ?? []).filter(
+      (other) => other.run !== run && other.set.isText(other.at) === set.isText(at),
+    );
+    return [...found, ...others.map((other) => ({ name: runName(other.run), ...other }))];
   }
 
-  facts(set, at) {
+  /* The one that was asked for last, where it is there; a choice where there are several. */
+  offered(others) {
+    const other = others.find(({ name }) => name === this.wanted) ?? others[0] ?? null;
+    this.choice.hidden = others.length < 2;
+    refill(this.against, others.map(({ name }) => [name, name]));
+    this.against.value = other?.name ?? "";
+    return other;
+  }
+
+  compare(name) {
+    this.wanted = name;
+    this.show(this.index);
+  }
+
+  facts(sample) {
+    const { run, set, at } = sample;
     const terms = [
       ["prompt", promptText(set.promptOf(at))],
       ["iteration", number(set.iteration, 0)],
-      ["number", `${at}, with seed ${this.summary.seed || "not known"}`],
+      ["number", `${at}, with seed ${run.seed || "not known"}`],
     ];
     const list = element("dl", { class: "about" });
     for (const [term, value] of terms) {
@@ -84,7 +104,7 @@ class Lightbox {
     }
     const hasFile = !set.isText(at) && !set.absent.has(at);
     const original = element("a", { href: set.picture(at) }, "the picture's file");
-    const numbers = scores(this.summary, set, at, true);
+    const numbers = scores(sample, true);
     return element("aside", {}, list, numbers, hasFile ? original : null);
   }
 }

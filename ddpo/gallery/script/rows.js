@@ -1,22 +1,49 @@
-/* The grid: a row a prompt, a column an iteration. Rows are built as they come into view. */
+/* The grid: a row a prompt, and columns of samples. Rows are built as they come into view. */
 
 const AT_ONCE = 8;
 const BEFORE_ASKING = 64;
 
-class Rows {
-  constructor(summary, lightbox, place) {
-    this.summary = summary;
-    this.lightbox = lightbox;
-    this.place = place;
-    this.body = element("tbody", { role: "rowgroup" });
-    whenNear(place, () => reporting(place, this.start()));
+/* The samples of one run at one iteration; `numberIn` says which of them stands in a row. */
+class Column {
+  constructor(run, iteration, numberIn = (row) => row) {
+    this.run = run;
+    this.iteration = iteration;
+    this.numberIn = numberIn;
+    this.title = run.titleOf(iteration);
   }
 
-  async start() {
-    this.sets = await Promise.all(this.summary.columns.map(sampleSet));
-    this.rows = this.sets.reduce((most, set) => (set.count > most.count ? set : most));
+  async load() {
+    this.set = await this.run.sampleSet(this.iteration);
+  }
+
+  /* The sample in a row; null where there is none of its prompt. */
+  sampleIn(row, prompt) {
+    const at = this.numberIn(row);
+    const isThere = at !== null && this.set.has(at, prompt);
+    return isThere ? { run: this.run, set: this.set, at } : null;
+  }
+}
+
+class Rows {
+  /* `prompts` says which rows there are; by default the samples of the longest column. */
+  constructor({ name, columns, prompts = null }, lightbox, place) {
+    this.name = name;
+    this.prompts = prompts;
+    this.lightbox = lightbox;
+    this.place = place;
+    this.columns = columns;
+    whenNear(place, () => reporting(place, this.show(this.columns)));
+  }
+
+  async show(columns) {
+    this.columns = columns;
+    await Promise.all(columns.map((column) => column.load()));
+    /* Others were asked for while the data came. */
+    if (this.columns !== columns) return;
+    this.rows = this.prompts ?? longest(columns);
     this.built = 0;
     this.asked = BEFORE_ASKING;
+    this.body = element("tbody", { role: "rowgroup" });
     this.more = button({ class: "more", hidden: true }, () => this.askMore());
     this.end = element("div");
     this.place.replaceChildren(this.table(), this.more, this.end);
@@ -24,14 +51,13 @@ class Rows {
   }
 
   table() {
-    const titles = ["prompt", ...this.summary.columns.map((each) => this.summary.heading(each))];
+    const titles = ["prompt", ...this.columns.map(({ title }) => title)];
     const cells = titles.map((title) =>
       element("th", { scope: "col", role: "columnheader" }, title),
     );
     const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...cells));
-    const style = `grid columns-${this.sets.length}`;
-    const name = "Samples by iteration";
-    return element("table", { class: style, role: "table", "aria-label": name }, head, this.body);
+    const style = `grid columns-${this.columns.length}`;
+    return element("table", { class: style, role: "table", "aria-label": this.name }, head, this.body);
   }
 
   build() {
@@ -51,14 +77,15 @@ class Rows {
 
   row(at) {
     const prompt = this.rows.promptOf(at);
-    const shown = this.sets.filter((set) => set.has(at, prompt));
-    const list = { count: shown.length, at: (index) => [shown[index].iteration, at] };
-    const cells = this.sets.map((set) => {
-      const heading = this.summary.heading(set.iteration);
-      const content = set.has(at, prompt)
-        ? this.cell(set, at, heading, () => this.lightbox.open(list, shown.indexOf(set)))
+    const samples = this.columns.map((column) => column.sampleIn(at, prompt));
+    const shown = samples.filter((sample) => sample !== null);
+    const list = { count: shown.length, at: (index) => shown[index], others: newestOf(shown) };
+    const cells = samples.map((sample, index) => {
+      const { title } = this.columns[index];
+      const content = sample
+        ? this.cell(sample, title, () => this.lightbox.open(list, shown.indexOf(sample)))
         : [element("div", { class: "absent" }, "not there")];
-      return element("td", { role: "cell", "data-label": heading }, ...content);
+      return element("td", { role: "cell", "data-label": title }, ...content);
     });
     const head = element("th", { scope: "row", role: "rowheader" }, promptText(shorten(prompt, MOST_SHOWN), "clipped"));
     const reference = this.rows.referenceOf(at);
@@ -69,14 +96,24 @@ class Rows {
     return element("tr", { role: "row" }, head, ...cells);
   }
 
-  cell(set, at, heading, open) {
+  cell(sample, title, open) {
+    const { set, at } = sample;
     const prompt = shorten(set.promptOf(at), 120);
-    const small = miniature(this.summary, set, at, `${heading}: ${prompt}`);
-    const beneath = scores(this.summary, set, at, false);
+    const small = miniature(sample, `${title}: ${prompt}`);
+    const beneath = scores(sample, false);
     if (set.isText(at)) {
-      const name = `Open the completion of ${heading}: ${prompt}`;
+      const name = `Open the completion of ${title}: ${prompt}`;
       return [small, beneath, button({ class: "link", "aria-label": name }, open, "open")];
     }
     return [button({ class: "plain" }, open, small), beneath];
   }
+}
+
+function longest(columns) {
+  return columns.map(({ set }) => set).reduce((most, set) => (set.count > most.count ? set : most));
+}
+
+/* Of several runs, what a sample of the row may be compared with, beside its base. */
+function newestOf(samples) {
+  return samples.filter(({ run, set }) => run.number !== null && set.iteration !== 0);
 }

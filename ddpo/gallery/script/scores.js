@@ -1,13 +1,14 @@
-/* A sample as it stands anywhere on the page, and the numbers beneath it. */
+/* A sample as it stands anywhere on the page, and the numbers beneath it. One is {run, set, at}: its
+   run, the samples of its iteration, and its number among them. */
 
 /* Characters of a text that are shown outside the lightbox; the style clips them further. */
 const MOST_SHOWN = 600;
 
 /* The numbers of a sample; with `all`, those too that are parts of a total. */
-function scores(summary, set, at, all) {
-  const hasTotal = summary.measures.some(({ section }) => section === "total");
+function scores({ run, set, at }, all) {
+  const hasTotal = run.measures.some(({ section }) => section === "total");
   const list = element("dl", { class: "scores" });
-  summary.measures.forEach(({ name, section, decimals }, column) => {
+  run.measures.forEach(({ name, section, decimals }, column) => {
     if (!all && hasTotal && section === "rewards") return;
     const value = number(set.values[column][at], decimals);
     const term = element("dt", {}, breakable(name));
@@ -17,11 +18,11 @@ function scores(summary, set, at, all) {
 }
 
 /* The small picture, or the text, of a sample. `description` is what the picture shows. */
-function miniature(summary, set, at, description) {
+function miniature({ run, set, at }, description) {
   if (set.isText(at)) return completion(shorten(set.texts[at], MOST_SHOWN), "completion clipped");
   if (set.absent.has(at)) return element("span", { class: "absent" }, "picture missing");
   /* With its size, it has its place before it is there, and nothing moves when it comes. */
-  const [width, height] = summary.size;
+  const [width, height] = run.size;
   const how = { alt: description, width, height, decoding: "async" };
   return element("img", { src: set.thumb(at), ...how });
 }

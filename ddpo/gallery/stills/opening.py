@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.font_manager import FontProperties
 from PIL import Image
 
-from ddpo.gallery.changes import Change, changes, verdicts
-from ddpo.gallery.diversity import collapse, diversity
+from ddpo.gallery.changes import Change, changes
+from ddpo.gallery.diversity import diversity
 from ddpo.gallery.formatting import signed
 from ddpo.gallery.run_folder import RunFolder
 from ddpo.gallery.stills.lettering import (
@@ -25,6 +25,7 @@ from ddpo.gallery.stills.lettering import (
 from ddpo.gallery.stills.numbers import written
 from ddpo.gallery.stills.sheet import COLUMN_GAP, Sheet, in_columns, stacked
 from ddpo.gallery.summary import basis, ends, sentence
+from ddpo.gallery.verdicts import verdicts
 
 MOST = 6
 """Figures that are shown."""
@@ -47,8 +48,11 @@ def opening(run: RunFolder, width: int, colours: Mapping[str, str]) -> list[Imag
     parts = [stacked([head, _lines([told], BODY, width, colours, "muted")], 6, 0, colours["page"])]
     if found:
         parts.append(_figures(run, found[:MOST], width, colours))
-    if said := verdicts(found, run.kind) + collapse(diversity(run), run.kind):
-        parts.append(_warning(said, width, colours))
+    said = verdicts(found, diversity(run), run.kind)
+    if said.warnings:
+        parts.append(_notice(said.warnings, "warning", width, colours))
+    if said.good:
+        parts.append(_notice(said.good, "good", width, colours))
     if run.problems:
         parts.append(_lines(run.problems[:NOTICES], SMALL, width, colours, "muted"))
     return parts
@@ -99,11 +103,11 @@ def _figure(
     sheet.write(x, below, fitted(delta, SMALL, room), SMALL, tone)
 
 
-def _warning(said: Sequence[str], width: int, colours: Mapping[str, str]) -> Image.Image:
+def _notice(said: Sequence[str], tone: str, width: int, colours: Mapping[str, str]) -> Image.Image:
     lines = [
         line for text in said[:NOTICES] for line in wrapped(text, BODY, width - 2 * GAP, most=2)
     ]
     sheet = Sheet(width, len(lines) * line_height(BODY) + 2 * PADDING, colours)
-    sheet.box((0, 0), (width, sheet.height), face="warning")
-    sheet.write(GAP / 2, PADDING, lines, BODY, "warning-text")
+    sheet.box((0, 0), (width, sheet.height), face=tone)
+    sheet.write(GAP / 2, PADDING, lines, BODY, f"{tone}-text")
     return sheet.image()
