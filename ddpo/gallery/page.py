@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
@@ -52,7 +53,7 @@ def render(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
         missing: (iteration, number) of the samples without a picture.
     """
     found = changes(run)
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         policy="; ".join(CONTENT_POLICY),
         name=escape(run.name),
         lede=lede(run),
@@ -72,12 +73,12 @@ def render(run: RunFolder, missing: frozenset[tuple[int, int]]) -> str:
 
 def style(kind: Kind) -> str:
     """The style sheet of a gallery of samples of this kind."""
-    return "\n".join(_asset(sheet) for sheet in kind.styles)
+    return "\n".join(asset(sheet) for sheet in kind.styles)
 
 
-def script() -> str:
-    """The script of every gallery, whose names are its own."""
-    parts = "\n".join(_asset(f"script/{name}.js") for name in SCRIPTS)
+def script(names: Sequence[str] = SCRIPTS) -> str:
+    """A gallery's script, of these parts, whose names are its own."""
+    parts = "\n".join(asset(f"script/{name}.js") for name in names)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
@@ -91,5 +92,6 @@ def _nothing(sentence: str) -> str:
     return f'<p class="muted">{sentence}</p>'
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the package: a template, a style sheet or a part of the script."""
     return resources.files("ddpo.gallery").joinpath(name).read_text(encoding="utf-8")

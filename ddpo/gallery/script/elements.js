@@ -49,6 +49,14 @@ function choice(options) {
   return made;
 }
 
+/* Other options for a choice, at least one: what was chosen stays so where it is among them. */
+function refill(control, options) {
+  const { value: chosen } = control;
+  const values = options.map(([value]) => String(value));
+  control.replaceChildren(...choice(options).children);
+  control.value = values.includes(chosen) ? chosen : values[0];
+}
+
 const formats = new Map();
 
 /* As the page's other numbers are written; NaN stands for what could not be scored. */

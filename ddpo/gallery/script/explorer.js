@@ -20,8 +20,9 @@ class Explorer {
   }
 
   async start() {
-    const newest = this.summary.iterations.at(-1).iteration;
-    this.controls = this.made(newest);
+    this.controls = this.made();
+    this.offer();
+    this.controls.iteration.value = this.summary.iterations.at(-1).iteration;
     this.found = element("output", { class: "muted" });
     this.histogram = element("div", { class: "histogram" });
     this.wall = new Wall({
@@ -39,18 +40,23 @@ class Explorer {
     await this.update(true);
   }
 
-  made(newest) {
-    const { iterations, measures } = this.summary;
-    const made = {
-      iteration: choice(iterations.map((each) => [each.iteration, each.heading])),
+  made() {
+    return {
+      iteration: element("select"),
       order: choice(SHOWN),
-      column: choice(measures.map((measure, column) => [column, measure.name])),
+      column: element("select"),
       prompt: element("select"),
       promptHas: element("input", { type: "search" }),
       textHas: element("input", { type: "search" }),
     };
-    made.iteration.value = newest;
-    return made;
+  }
+
+  /* The iterations and measures to choose from. */
+  offer() {
+    const { iterations, measures } = this.summary;
+    const headings = iterations.map((each) => [each.iteration, each.heading]);
+    refill(this.controls.iteration, headings);
+    refill(this.controls.column, measures.map((measure, column) => [column, measure.name]));
   }
 
   fields() {
@@ -82,15 +88,24 @@ class Explorer {
   async update(isOther) {
     const iteration = Number(this.controls.iteration.value);
     const set = await sampleSet(iteration);
-    const base = this.summary.hasBase && iteration !== 0 ? await sampleSet(0) : null;
+    const base = await this.baseOf(iteration);
     if (iteration !== Number(this.controls.iteration.value)) return;
     this.set = set;
     if (isOther) this.offerPrompts();
-    this.numbers = ordered(set, this.wanted());
-    const all = counted(set.count, this.summary.counted);
-    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.find(base);
     this.wall.show(this.numbers.length);
-    this.drawHistogram(set, base);
+  }
+
+  /* Which samples are wanted, and how they stand to all others. */
+  find(base) {
+    this.numbers = ordered(this.set, this.wanted());
+    const all = counted(this.set.count, this.summary.counted);
+    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.drawHistogram(this.set, base);
+  }
+
+  async baseOf(iteration) {
+    return this.summary.hasBase && iteration !== 0 ? sampleSet(0) : null;
   }
 
   wanted() {
@@ -107,12 +122,10 @@ class Explorer {
   /* The prompts of this iteration to choose from; many are found by what they say alone. */
   offerPrompts() {
     const { prompts } = this.set;
-    const chosen = this.controls.prompt.value;
     const options = prompts.map(([text], index) => [index, shorten(text, 80) || "(empty prompt)"]);
     this.promptField.hidden = prompts.length > MOST_PROMPTS;
     const offered = this.promptField.hidden ? [] : options;
-    this.controls.prompt.replaceChildren(...choice([["", "all"], ...offered]).children);
-    this.controls.prompt.value = Number(chosen) < offered.length ? chosen : "";
+    refill(this.controls.prompt, [["", "all"], ...offered]);
   }
 
   drawHistogram(set, base) {

@@ -8,19 +8,26 @@ class Rows {
     this.summary = summary;
     this.lightbox = lightbox;
     this.place = place;
-    this.body = element("tbody", { role: "rowgroup" });
     whenNear(place, () => reporting(place, this.start()));
   }
 
   async start() {
     this.sets = await Promise.all(this.summary.columns.map(sampleSet));
-    this.rows = this.sets.reduce((most, set) => (set.count > most.count ? set : most));
-    this.built = 0;
     this.asked = BEFORE_ASKING;
     this.more = button({ class: "more", hidden: true }, () => this.askMore());
     this.end = element("div");
-    this.place.replaceChildren(this.table(), this.more, this.end);
-    this.build();
+    this.whole = element("div");
+    this.place.replaceChildren(this.whole, this.more, this.end);
+    this.lay(AT_ONCE);
+  }
+
+  /* Builds the table, with so many rows to begin with. */
+  lay(count) {
+    this.rows = this.sets.reduce((most, set) => (set.count > most.count ? set : most));
+    this.built = 0;
+    this.body = element("tbody", { role: "rowgroup" });
+    this.whole.replaceChildren(this.table());
+    this.build(count);
   }
 
   table() {
@@ -34,14 +41,23 @@ class Rows {
     return element("table", { class: style, role: "table", "aria-label": name }, head, this.body);
   }
 
-  build() {
-    const end = Math.min(this.built + AT_ONCE, this.asked, this.rows.count);
+  build(count = AT_ONCE) {
+    const end = Math.min(this.built + count, this.asked, this.rows.count);
     for (; this.built < end; this.built++) this.body.append(this.row(this.built));
     const left = this.rows.count - this.built;
     this.more.hidden = left === 0 || this.built < this.asked;
     const next = Math.min(left, BEFORE_ASKING);
     this.more.textContent = `Show ${next} more of ${counted(this.rows.count, "row")}`;
-    if (left > 0 && this.built < this.asked) whenNear(this.end, () => this.build());
+    if (left > 0 && this.built < this.asked) this.goOnWhenNear();
+  }
+
+  goOnWhenNear() {
+    if (this.waits) return;
+    this.waits = true;
+    whenNear(this.end, () => {
+      this.waits = false;
+      this.build();
+    });
   }
 
   askMore() {
@@ -56,7 +72,7 @@ class Rows {
     const cells = this.sets.map((set) => {
       const heading = this.summary.heading(set.iteration);
       const content = set.has(at, prompt)
-        ? this.cell(set, at, heading, () => this.lightbox.open(list, shown.indexOf(set)))
+        ? this.cell(set, at, heading, () => this.open(list, shown.indexOf(set)))
         : [element("div", { class: "absent" }, "not there")];
       return element("td", { role: "cell", "data-label": heading }, ...content);
     });
@@ -67,6 +83,16 @@ class Rows {
       head.append(element("div", { class: "reference" }, element("span", {}, "reference: "), text));
     }
     return element("tr", { role: "row" }, head, ...cells);
+  }
+
+  open(list, index) {
+    this.lightbox.open(list, index, (last) => this.focus(...list.at(last)));
+  }
+
+  /* Gives the focus to what opens a sample. */
+  focus(iteration, at) {
+    const column = this.sets.findIndex((set) => set.iteration === iteration);
+    this.body.rows[at]?.cells[column + 1]?.querySelector("button")?.focus({ preventScroll: true });
   }
 
   cell(set, at, heading, open) {
