@@ -67,6 +67,11 @@ def _parser() -> Parser:
     )
     gallery.add_argument("run", metavar="RUN", type=Path, help="a run folder")
     gallery.add_argument("--out", metavar="DIR", type=Path, help="folder (default: RUN/gallery)")
+    gallery.add_argument("--serve", action="store_true", help="show the run live until Ctrl-C")
+    gallery.add_argument("--host", help="of --serve: address to listen on (default 127.0.0.1)")
+    gallery.add_argument(
+        "--port", type=whole_number(0, 65535), help="of --serve (default 0: one that is free)"
+    )
     gallery.set_defaults(command=_gallery, parser=gallery, more="")
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
@@ -174,6 +179,14 @@ def _sample(options: argparse.Namespace) -> None:
 def _gallery(options: argparse.Namespace) -> None:
     from ddpo.gallery import write_gallery
 
+    where = {key: value for key in ("host", "port") if (value := getattr(options, key)) is not None}
+    if options.serve:
+        from ddpo.gallery.serving import serve
+
+        serve(options.run, options.out, **where)
+        return
+    if where:
+        raise UserError(f"--{next(iter(where))}: only with --serve; add that, or leave this out")
     try:
         written = write_gallery(options.run, options.out)
     except OSError as error:
