@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ddpo.errors import DdpoError, UserError
+from ddpo.gallery_command import add_gallery
 from rewards.command_line import Parser, parse, show, whole_number
 from rewards.timed import left_behind
 
@@ -62,7 +63,7 @@ def _parser() -> Parser:
 
     _add_sample(commands)
 
-    _add_gallery(commands)
+    add_gallery(commands)
 
     export = commands.add_parser("export", help="a finished run in another tool's form")
     export.add_argument("run", metavar="RUN", type=Path, help="a run folder")
@@ -97,42 +98,6 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(command=_doctor, parser=doctor, more="")
     return parser
-
-
-def _add_gallery(commands: Any) -> None:
-    gallery = commands.add_parser(
-        "gallery",
-        help="samples and rewards of a run, or of several, as a folder for a browser or a picture",
-    )
-    gallery.add_argument(
-        "runs", metavar="RUN", nargs="+", help="a run folder; several stand side by side"
-    )
-    form = gallery.add_mutually_exclusive_group()
-    form.add_argument(
-        "--format",
-        choices=("html", "png"),
-        default="html",
-        help="html: a folder for a browser (the default); png: one picture, RUN/gallery.png",
-    )
-    form.add_argument(
-        "--strip", action="store_true", help="pictures before and after, RUN/strip.png"
-    )
-    form.add_argument(
-        "--animation",
-        action="store_true",
-        help="one prompt through training, RUN/animation.webp",
-    )
-    gallery.add_argument(
-        "--row", metavar="N", type=whole_number(1), help="of --animation: which prompt (default 1)"
-    )
-    gallery.add_argument(
-        "--out",
-        metavar="PATH",
-        type=Path,
-        help="folder or file (default: RUN/gallery, or the file named above, beside it; needed "
-        "for several runs)",
-    )
-    gallery.set_defaults(command=_gallery, parser=gallery, more="runs")
 
 
 def _add_sample(commands: Any) -> None:
@@ -200,43 +165,6 @@ def _sample(options: argparse.Namespace) -> None:
         path = options.out / f"{number:04d}.png"
         image.save(path)
         show(f"{path}\t{prompt}")
-
-
-def _gallery(options: argparse.Namespace) -> None:
-    if options.row is not None and not options.animation:
-        raise UserError(
-            "--row: it says which prompt an --animation is of; add that, or leave it out"
-        )
-    try:
-        written = _write_gallery(options)
-    except OSError as error:
-        raise UserError(f"the gallery cannot be written: {error}") from error
-    show(str(written))
-
-
-def _write_gallery(options: argparse.Namespace) -> Path:
-    from ddpo.gallery import write_animation, write_figure, write_gallery, write_strip
-
-    run, *others = map(Path, options.runs)
-    if others:
-        return _write_comparison([run, *others], options)
-    if options.animation:
-        return write_animation(run, options.out, row=options.row or 1)
-    if options.strip:
-        return write_strip(run, options.out)
-    return (write_figure if options.format == "png" else write_gallery)(run, options.out)
-
-
-def _write_comparison(runs: list[Path], options: argparse.Namespace) -> Path:
-    from ddpo.gallery import write_comparison
-
-    if options.animation or options.strip or options.format == "png":
-        raise UserError(f"RUN: {len(runs)} are named, and a picture is of one: name one of them")
-    if options.out is None:
-        raise UserError(
-            f"--out: not given; name the folder for the gallery of these {len(runs)} runs"
-        )
-    return write_comparison(runs, options.out)
 
 
 def _export(options: argparse.Namespace) -> None:

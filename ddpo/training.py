@@ -21,6 +21,7 @@ from ddpo.evaluation import evaluate, finite_mean
 from ddpo.export.card import write_card
 from ddpo.fitting import fit_sampling
 from ddpo.gallery import write_gallery
+from ddpo.gallery.refreshing import Refresher
 from ddpo.metrics import Row
 from ddpo.progress import progress
 from ddpo.randomness import RowGenerator
@@ -48,6 +49,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     run = prepare_run(config, resume=resume)
     try:
         start_tracker(run)
+        gallery = _refresher(run)
         with StopRequest(run.accelerator) as stop, _bar(run) as bar:
             if on_main(run.accelerator, run.metrics.empty):
                 _record(run, evaluate(run))
@@ -60,6 +62,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
                     _record(run, row)
                 if _due(run, config.checkpoint.every):
                     run.save()
+                gallery.refresh(run.state.iteration)
                 _show(bar, row)
                 _stop_if_asked(run, stop)
             _finish(run)
@@ -212,6 +215,12 @@ def _stop_if_asked(run: Run, stop: StopRequest) -> None:
 
 def _how_to_resume(run: Run) -> str:
     return f"continue with `ddpo train {run.folder.config} --resume`"
+
+
+def _refresher(run: Run) -> Refresher:
+    """The page while the run goes on: of the main process alone, and no other waits for it."""
+    every = run.config.gallery.every if run.accelerator.is_main_process else 0
+    return Refresher(run.folder.path, every, say=run.say)
 
 
 def _finish(run: Run) -> None:

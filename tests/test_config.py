@@ -43,6 +43,7 @@ train: {iterations: 1, samples_per_iteration: 8, betas: [.9, .99], ema_decay: 0.
         micro_batch_size: 2, processes: 2}
 evaluation: {every: 5, samples: 0, prompts: {set: animals}}
 checkpoint: {every: 1, keep: 1}
+gallery: {every: 0}
 tracker: tensorboard
 """
 
@@ -62,6 +63,7 @@ evaluation.prompts evaluation.prompts.column evaluation.prompts.config
 evaluation.prompts.dataset evaluation.prompts.file evaluation.prompts.limit evaluation.prompts.set
 evaluation.prompts.split evaluation.prompts.rename evaluation.prompts.template
 evaluation.samples evaluation.greedy evaluation.temperature evaluation.top_k evaluation.top_p
+gallery gallery.every
 lora lora.alpha lora.rank lora.target_modules
 name output_dir
 policy policy.attention policy.compile policy.precision policy.precision.network

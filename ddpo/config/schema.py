@@ -202,6 +202,15 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class GalleryConfig:
+    """The page of the run, which is written at its end in any case."""
+
+    every: Annotated[int, Field(ge=0)] = 10
+    """Iterations after which it is written anew while the run goes on, 0 for never; skipped where
+    that would take more than a hundredth of the run's time."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """One training run."""
 
@@ -235,6 +244,8 @@ class Config:
     """Held-out samples."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Saved state."""
+    gallery: GalleryConfig = GalleryConfig()
+    """The page in the run folder."""
     tracker: str = "none"
     """`none`, or a tracker that accelerate offers: tensorboard, wandb, …"""
 

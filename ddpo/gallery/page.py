@@ -99,9 +99,9 @@ def style(kind: Kind) -> str:
     return "\n".join(asset(sheet) for sheet in kind.styles)
 
 
-def script() -> str:
-    """The script of every gallery, whose names are its own."""
-    parts = "\n".join(asset(f"script/{name}.js") for name in SCRIPTS)
+def script(names: Sequence[str] = SCRIPTS) -> str:
+    """A gallery's script, of these parts, whose names are its own."""
+    parts = "\n".join(asset(f"script/{name}.js") for name in names)
     return f'"use strict";\n(() => {{\n{parts}\n}})();\n'
 
 
@@ -119,5 +119,5 @@ def nothing(sentence: str) -> str:
 
 
 def asset(name: str) -> str:
-    """A file of this package."""
+    """A file of the package: a template, a style sheet or a part of the script."""
     return resources.files("ddpo.gallery").joinpath(name).read_text(encoding="utf-8")

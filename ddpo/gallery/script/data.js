@@ -6,21 +6,33 @@ const scripts = window.trustedTypes
   : { createScriptURL: dataFile };
 const loading = new Map();
 const arrivals = new Map();
+/* At a server: which content of a data file is meant, since the browser keeps what it has had. */
+const stamps = new Map();
 
 window.ddpoData = (name, value) => arrivals.get(name)?.(value);
 
 function dataFile(name) {
   if (!/^([1-9]\/)?\w+$/.test(name)) throw new Error(`${name} is no name of a data file`);
-  return `data/${name}.js`;
+  const stamp = stamps.get(name);
+  return `data/${name}.js${stamp ? `?v=${stamp}` : ""}`;
 }
 
 function setName(iteration) {
   return String(iteration).padStart(6, "0");
 }
 
+/* What `make` promises, made once for each key; what failed is not kept. */
+function once(kept, key, make) {
+  if (!kept.has(key)) {
+    const made = make();
+    made.catch(() => kept.delete(key));
+    kept.set(key, made);
+  }
+  return kept.get(key);
+}
+
 function load(name) {
-  if (!loading.has(name)) loading.set(name, requested(name));
-  return loading.get(name);
+  return once(loading, name, () => requested(name));
 }
 
 function requested(name) {

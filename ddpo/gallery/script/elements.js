@@ -49,12 +49,13 @@ function choice(options) {
   return made;
 }
 
-/* Other options for a choice: what was chosen stays chosen, where it is among them. */
+/* Other options for a choice: what was chosen stays so where it is among them. */
 function refill(control, options) {
-  const chosen = control.value;
+  const { value: chosen } = control;
+  const values = options.map(([value]) => String(value));
   const made = options.map(([value, text]) => element("option", { value, dir: "auto" }, text));
   control.replaceChildren(...made);
-  if (options.some(([value]) => String(value) === chosen)) control.value = chosen;
+  control.value = values.includes(chosen) ? chosen : (values[0] ?? "");
 }
 
 const formats = new Map();

@@ -23,6 +23,7 @@ class Explorer {
   async start() {
     this.controls = this.made();
     this.offer();
+    this.newest();
     this.found = element("output", { class: "muted" });
     this.histogram = element("div", { class: "histogram" });
     this.wall = new Wall({
@@ -50,13 +51,16 @@ class Explorer {
     };
   }
 
-  /* The run's iterations and measures to choose from; another run may have others. */
+  /* The run's iterations and measures to choose from; another run, or a later state of it, may have
+     others. */
   offer() {
-    const { iterations, measures, newest } = this.run;
-    const { iteration, column } = this.controls;
-    refill(iteration, iterations.map((each) => [each.iteration, each.heading]));
-    iteration.value = newest;
-    refill(column, measures.map((measure, at) => [at, measure.name]));
+    const { iterations, measures } = this.run;
+    refill(this.controls.iteration, iterations.map((each) => [each.iteration, each.heading]));
+    refill(this.controls.column, measures.map((measure, at) => [at, measure.name]));
+  }
+
+  newest() {
+    this.controls.iteration.value = this.run.newest;
   }
 
   changed(control) {
@@ -64,6 +68,7 @@ class Explorer {
     if (control === run) {
       this.run = this.runs[Number(run.value)];
       this.offer();
+      this.newest();
     }
     return this.update(control === run || control === iteration);
   }
@@ -99,15 +104,24 @@ class Explorer {
     const { run } = this;
     const iteration = Number(this.controls.iteration.value);
     const set = await run.sampleSet(iteration);
-    const base = run.hasBase && iteration !== 0 ? await run.sampleSet(0) : null;
+    const base = await this.baseOf(iteration);
     if (run !== this.run || iteration !== Number(this.controls.iteration.value)) return;
     this.set = set;
     if (isOther) this.offerPrompts();
-    this.numbers = ordered(set, this.wanted());
-    const all = counted(set.count, run.counted);
-    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.find(base);
     this.wall.show(this.numbers.length);
-    this.drawHistogram(set, base);
+  }
+
+  /* Which samples are wanted, and how they stand to all others. */
+  find(base) {
+    this.numbers = ordered(this.set, this.wanted());
+    const all = counted(this.set.count, this.run.counted);
+    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.drawHistogram(this.set, base);
+  }
+
+  async baseOf(iteration) {
+    return this.run.hasBase && iteration !== 0 ? this.run.sampleSet(0) : null;
   }
 
   wanted() {

@@ -9,7 +9,11 @@ class Column {
     this.run = run;
     this.iteration = iteration;
     this.numberIn = numberIn;
-    this.title = run.titleOf(iteration);
+  }
+
+  /* Asked anew each time: what is called the newest may be so no longer. */
+  get title() {
+    return this.run.titleOf(this.iteration);
   }
 
   async load() {
@@ -40,14 +44,25 @@ class Rows {
     await Promise.all(columns.map((column) => column.load()));
     /* Others were asked for while the data came. */
     if (this.columns !== columns) return;
-    this.rows = this.prompts ?? longest(columns);
-    this.built = 0;
+    if (!this.whole) this.begin();
+    this.lay(AT_ONCE);
+  }
+
+  begin() {
     this.asked = BEFORE_ASKING;
-    this.body = element("tbody", { role: "rowgroup" });
     this.more = button({ class: "more", hidden: true }, () => this.askMore());
     this.end = element("div");
-    this.place.replaceChildren(this.table(), this.more, this.end);
-    this.build();
+    this.whole = element("div");
+    this.place.replaceChildren(this.whole, this.more, this.end);
+  }
+
+  /* Builds the table, with so many rows to begin with. */
+  lay(count) {
+    this.rows = this.prompts ?? longest(this.columns);
+    this.built = 0;
+    this.body = element("tbody", { role: "rowgroup" });
+    this.whole.replaceChildren(this.table());
+    this.build(count);
   }
 
   table() {
@@ -60,14 +75,23 @@ class Rows {
     return element("table", { class: style, role: "table", "aria-label": this.name }, head, this.body);
   }
 
-  build() {
-    const end = Math.min(this.built + AT_ONCE, this.asked, this.rows.count);
+  build(count = AT_ONCE) {
+    const end = Math.min(this.built + count, this.asked, this.rows.count);
     for (; this.built < end; this.built++) this.body.append(this.row(this.built));
     const left = this.rows.count - this.built;
     this.more.hidden = left === 0 || this.built < this.asked;
     const next = Math.min(left, BEFORE_ASKING);
     this.more.textContent = `Show ${next} more of ${counted(this.rows.count, "row")}`;
-    if (left > 0 && this.built < this.asked) whenNear(this.end, () => this.build());
+    if (left > 0 && this.built < this.asked) this.goOnWhenNear();
+  }
+
+  goOnWhenNear() {
+    if (this.waits) return;
+    this.waits = true;
+    whenNear(this.end, () => {
+      this.waits = false;
+      this.build();
+    });
   }
 
   askMore() {
@@ -83,7 +107,7 @@ class Rows {
     const cells = samples.map((sample, index) => {
       const { title } = this.columns[index];
       const content = sample
-        ? this.cell(sample, title, () => this.lightbox.open(list, shown.indexOf(sample)))
+        ? this.cell(sample, title, () => this.open(list, shown.indexOf(sample), at))
         : [element("div", { class: "absent" }, "not there")];
       return element("td", { role: "cell", "data-label": title }, ...content);
     });
@@ -94,6 +118,20 @@ class Rows {
       head.append(element("div", { class: "reference" }, element("span", {}, "reference: "), text));
     }
     return element("tr", { role: "row" }, head, ...cells);
+  }
+
+  open(list, index, row) {
+    this.lightbox.open(list, index, (last) => this.focus(list.at(last), row));
+  }
+
+  /* Gives the focus to what opens a sample in its row, or a newer one in its place. */
+  focus({ run, set }, row) {
+    const prompt = this.rows.promptOf(row);
+    const column = this.columns.findIndex((each) => {
+      const sample = each.sampleIn(row, prompt);
+      return sample?.run === run && sample.set.iteration === set.iteration;
+    });
+    this.body.rows[row]?.cells[column + 1]?.querySelector("button")?.focus({ preventScroll: true });
   }
 
   cell(sample, title, open) {

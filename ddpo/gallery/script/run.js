@@ -8,18 +8,22 @@ function runName({ number }) {
 /* A run: the summary of what there is of it, and its samples. Of several runs, each has a number and
    a title, and a part of the folders. */
 class Run {
-  static async read(number = null, title = null) {
-    const part = number === null ? "" : `${number}/`;
+  static async read(number, title) {
+    const part = `${number}/`;
     return new Run(await load(`${part}summary`), part, number, title);
   }
 
-  constructor(summary, part, number, title) {
+  constructor(summary, part = "", number = null, title = null) {
+    Object.assign(this, { part, number, title, sets: new Map() });
+    this.take(summary);
+  }
+
+  /* What there is of it now. */
+  take(summary) {
     Object.assign(this, summary);
-    Object.assign(this, { part, number, title });
     const [width, height] = this.size ?? [1, 1];
     this.aspect = height / width;
     this.isSmall = this.size !== null && Math.max(width, height) <= 128;
-    this.sets = new Map();
   }
 
   has(iteration) {
@@ -27,7 +31,8 @@ class Run {
   }
 
   heading(iteration) {
-    return this.iterations.find((each) => each.iteration === iteration).heading;
+    const found = this.iterations.find((each) => each.iteration === iteration);
+    return found ? found.heading : `iteration ${number(iteration, 0)}`;
   }
 
   /* Where it stands beside other runs. */
@@ -45,11 +50,8 @@ class Run {
   }
 
   async sampleSet(iteration) {
-    if (!this.sets.has(iteration)) {
-      const data = load(`${this.part}${setName(iteration)}`);
-      this.sets.set(iteration, data.then((found) => new SampleSet(this.part, found)));
-    }
-    return this.sets.get(iteration);
+    const name = `${this.part}${setName(iteration)}`;
+    return once(this.sets, iteration, async () => new SampleSet(this.part, await load(name)));
   }
 
   /* The base's samples, where they have one of this prompt and number that is not this one. */

@@ -1,25 +1,43 @@
 /* The page has been read: its parts take their places. It shows one run, or several together. */
 
+/* What shows the samples of one run: nothing, until there are some. */
+class Samples {
+  show(summary) {
+    if (this.run) this.run.take(summary);
+    else this.run = new Run(summary);
+    showPixels([this.run]);
+    if (this.rows || !this.run.iterations.length) return;
+    const lightbox = new Lightbox();
+    this.rows = new Rows(ofOne(this.run), lightbox, document.getElementById("rows"));
+    this.explorer = new Explorer([this.run], lightbox, document.getElementById("explorer"));
+  }
+}
+
+const samples = new Samples();
+
 document.addEventListener("DOMContentLoaded", async () => {
   document.querySelector("body > header").append(themeSwitch());
   const place = document.getElementById("rows");
   try {
-    const together = "comparison" in place.dataset ? await load("runs") : null;
-    const runs = together ? await several(together.titles) : [await Run.read()];
-    document.body.classList.toggle("pixels", runs.every((run) => run.isSmall));
-    const sampled = runs.filter((run) => run.iterations.length);
-    if (!sampled.length) return;
-    const lightbox = new Lightbox();
-    if (together) new RunGrid(runs, together, lightbox, place);
-    else new Rows(ofOne(runs[0]), lightbox, place);
-    new Explorer(sampled, lightbox, document.getElementById("explorer"));
+    if ("comparison" in place.dataset) await showSeveral(await load("runs"), place);
+    else samples.show(await load("summary"));
   } catch (error) {
     place.before(element("p", { class: "muted", role: "alert" }, error.message));
   }
 });
 
-function several(titles) {
-  return Promise.all(titles.map((title, index) => Run.read(index + 1, title)));
+async function showSeveral(together, place) {
+  const runs = await Promise.all(together.titles.map((title, index) => Run.read(index + 1, title)));
+  showPixels(runs);
+  const sampled = runs.filter((run) => run.iterations.length);
+  if (!sampled.length) return;
+  const lightbox = new Lightbox();
+  new RunGrid(runs, together, lightbox, place);
+  new Explorer(sampled, lightbox, document.getElementById("explorer"));
+}
+
+function showPixels(runs) {
+  document.body.classList.toggle("pixels", runs.every((run) => run.isSmall));
 }
 
 /* The grid of one run: a column an iteration. */
