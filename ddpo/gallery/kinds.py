@@ -51,7 +51,7 @@ class Content(Protocol):
 
 STYLES = ("style.css", "explorer.css", "lightbox.css")
 PICTURES = Kind("image", "picture", STYLES, ("sampler", "num_steps", "eta", "guidance_scale"))
-COMPLETIONS = Kind("completion", "completion", (*STYLES, "texts.css"), None)
+COMPLETIONS = Kind("completion", "completion", (*STYLES, "texts.css", "programs.css"), None)
 
 BY_POLICY = {"text": COMPLETIONS}
 """The kind by `policy.kind`, for runs that have no samples yet; pictures where it is not there."""

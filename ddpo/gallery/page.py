@@ -33,6 +33,8 @@ SCRIPTS = (
     "scores",
     "words",
     "comparison",
+    "highlighting",
+    "programs",
     "lightbox",
     "rows",
     "order",

@@ -41,10 +41,11 @@ function requested(name) {
 
 /* The samples of one iteration. Numbers are kept in typed arrays, since there may be many. */
 class SampleSet {
-  constructor({ iteration, prompts, prompt, values, texts, absent }) {
+  constructor({ iteration, prompts, prompt, values, texts, absent, tests = [] }) {
     this.iteration = iteration;
     this.prompts = prompts;
     this.texts = texts;
+    this.tests = tests;
     this.prompt = Uint32Array.from(prompt);
     this.values = values.map((column) => Float64Array.from(column, (value) => value ?? NaN));
     this.absent = new Set(absent);
@@ -69,6 +70,11 @@ class SampleSet {
 
   isText(number) {
     return this.texts[number] !== null;
+  }
+
+  /* What became of a program's tests; null for any other sample. */
+  resultsOf(number) {
+    return this.tests[number] ?? null;
   }
 
   thumb(number) {

@@ -41,8 +41,8 @@ class Lightbox {
 
   pressed(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    /* The slider has these keys for itself. */
-    if (!by || event.target.type === "range") return;
+    /* The slider has these keys for itself, and a program that scrolls sideways. */
+    if (!by || event.target.matches("[type=range], pre")) return;
     event.preventDefault();
     this.move(by);
   }
@@ -56,12 +56,14 @@ class Lightbox {
     if (this.index !== index) return;
     this.title.textContent = `${this.summary.heading(iteration)}, ${this.summary.shown} ${at}`;
     this.place.textContent = `${number(index + 1, 0)} of ${number(this.list.count, 0)}`;
-    const stage = set.isText(at)
-      ? textStage(set, at, base)
-      : pictureStage(this.summary, set, at, base);
-    this.content.replaceChildren(stage, this.facts(set, at));
+    this.content.replaceChildren(this.stage(set, at, base), this.facts(set, at));
     this.previous.disabled = index === 0;
     this.next.disabled = index === this.list.count - 1;
+  }
+
+  stage(set, at, base) {
+    if (!set.isText(at)) return pictureStage(this.summary, set, at, base);
+    return set.resultsOf(at) ? programStage(set, at, base) : textStage(set, at, base);
   }
 
   /* The base's samples, where they have one of this prompt and number that is not this one. */
