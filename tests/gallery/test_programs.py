@@ -171,6 +171,7 @@ def test_what_is_not_python_or_not_known_is_said_and_a_text_stays_one(
         page.locator("#rows button").nth(2).click()
         assert "Nothing is known of it: it broke" in box.inner_text()
         assert "1 test, not run" in box.inner_text()
+        assert "It is not Python" not in box.inner_text()
         assert "– not known" in box.locator("tbody tr").inner_text()
         page.keyboard.press("ArrowRight")
         box.get_by_text("Base's completion").wait_for()

@@ -117,6 +117,7 @@ def test_many_tests_and_long_texts_are_cut(made):
         assert first[name].startswith(start)
         assert first[name].endswith("…")
         assert len(first[name]) == MOST_CHARACTERS
+    assert len(told(made, "no Python", tests)["tests"]) == report.MOST_TESTS
 
 
 def test_the_worst_that_a_program_can_claim_is_a_detail_that_is_taken():
