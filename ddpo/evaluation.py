@@ -46,7 +46,8 @@ def evaluate(run: Run) -> Row:
     group = run.config.algorithm.group_size if run.scorer.group_rewards else 1
     rows = heldout_rows(len(run.heldout), count, group)
     with run.state.averaged_weights():
-        trajectory, scores = _scored(run, rows, partial(run.policy.sample, heldout=True))
+        drawn = partial(run.policy.sample, heldout=True)
+        trajectory, scores = _scored(run, rows, drawn, keep_details=True)
     outputs = outputs_of(trajectory.outputs).everyones(run.accelerator)
     prompts, columns = run.heldout.rows([prompt for prompt, _ in rows])
     on_main(
@@ -70,14 +71,16 @@ def evaluate(run: Run) -> Row:
     return found
 
 
-def _scored(run: Run, rows: Sequence[tuple[int, int]], sample: Sample) -> tuple[Trajectory, Scores]:
+def _scored(
+    run: Run, rows: Sequence[tuple[int, int]], sample: Sample, keep_details: bool = False
+) -> tuple[Trajectory, Scores]:
     """This process's share of these held-out rows, and the scores of all of them."""
     count = len(rows)
     share = math.ceil(count / run.accelerator.num_processes)
     first = run.accelerator.process_index * share
     mine = tuple(rows[min(i, count - 1)] for i in range(first, first + share))  # equal shares
     generator = RowGenerator(run.config.seed, EVALUATION, mine)
-    scoring = run.scorer.begin()
+    scoring = run.scorer.begin(keep_details)
     trajectory = collect(
         sample, run.heldout, generator, fitted=partial(fit_sampling, run), each=scoring.add
     )

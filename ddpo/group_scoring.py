@@ -40,7 +40,7 @@ def score_groups(
     combination: Combination, trajectory: Trajectory, everyone: Seen, first: int
 ) -> tuple[Parts, Failures]:
     """This process's numbers of the rewards that compare the samples of a prompt, and its failures,
-    numbered as in the iteration.
+    numbered as in the iteration. Details are left out.
 
     Args:
         combination: of which only those rewards are called.
@@ -50,7 +50,7 @@ def score_groups(
     """
     samples, prompts, columns = everyone
     rows = [row for row, prompt in enumerate(prompts) if prompt in set(trajectory.prompts)]
-    values, failures = combination.score(
+    scored = combination.score(
         outputs_of(samples).rows(rows).seen,
         [prompts[row] for row in rows],
         {name: [given[row] for row in rows] for name, given in columns.items()},
@@ -60,7 +60,7 @@ def score_groups(
     wanted = [found.get(first + number) for number in range(len(trajectory.prompts))]
     mine = {
         name: np.array([np.nan if at is None else numbers[at] for at in wanted], np.float32)
-        for name, numbers in values.items()
+        for name, numbers in scored.parts.items()
     }
-    failed = (failure for failure in failures if failure.row in wanted)
+    failed = (failure for failure in scored.failures if failure.row in wanted)
     return mine, tuple(replace(failure, row=rows[failure.row]) for failure in failed)

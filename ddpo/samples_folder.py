@@ -23,7 +23,8 @@ def save_samples(
     outputs: Outputs,
     scores: Scores,
 ) -> None:
-    """Write samples and what they earned; the first `len(prompts)` of the outputs count.
+    """Write samples and what they earned; the first `len(prompts)` of the outputs count. A sample
+    of which rewards told details has those as well, by reward.
 
     Args:
         folder: there already.
@@ -36,6 +37,7 @@ def save_samples(
     entries = []
     for number, prompt in enumerate(prompts):
         kept = {name: json_value(values[number]) for name, values in columns.items()}
+        told = _told(scores.details, number)
         entries.append(
             {
                 **outputs.write(number, folder),
@@ -44,9 +46,19 @@ def save_samples(
                 "rewards": {name: _number(v[number]) for name, v in scores.parts.items()},
                 "total": _number(scores.rewards[number]) if scores.comparable else None,
                 "watch": {name: _number(v[number]) for name, v in scores.watch.items()},
+                **({"details": told} if told else {}),
             }
         )
     (folder / INDEX).write_text(json.dumps({"iteration": iteration, "samples": entries}, indent=1))
+
+
+def _told(details: Mapping[str, Mapping[int, Any]], number: int) -> dict[str, Any]:
+    """What rewards told of a sample; what several told alike stands once, under the first."""
+    told: dict[str, Any] = {}
+    for name, rows in details.items():
+        if number in rows and rows[number] not in told.values():
+            told[name] = rows[number]
+    return told
 
 
 def json_value(value: Any) -> Any:

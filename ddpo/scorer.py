@@ -69,9 +69,9 @@ class Scorer:
         if self.background:
             self.background.close()
 
-    def begin(self) -> Scoring:
-        """The scoring of one iteration, or of one evaluation."""
-        return Scoring(self.rewards, self.watch, self.accelerator, self.background)
+    def begin(self, keep_details: bool = False) -> Scoring:
+        """The scoring of one iteration, or of one evaluation; see `Scoring`."""
+        return Scoring(self.rewards, self.watch, self.accelerator, self.background, keep_details)
 
 
 @contextmanager

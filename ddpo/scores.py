@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +25,8 @@ class Scores:
         watch: `[N]` by watch reward.
         failures: one line for each sample that the optimised rewards could not score, which is
             numbered as in the iteration.
+        details: by reward or watch reward and row, what that told of the sample; empty while
+            training.
         comparable: whether `rewards` of two iterations can be compared.
     """
 
@@ -30,6 +34,7 @@ class Scores:
     parts: dict[str, Float[Tensor, " n"]]
     watch: dict[str, Float[Tensor, " n"]]
     failures: list[str]
+    details: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
     comparable: bool = True
 
 

@@ -28,24 +28,29 @@ from rewards.errors import one_line
 
 logger = logging.getLogger(__name__)
 
+Detail = tuple[str, int, Any]
+"""Of which reward, of which row, and what that told."""
+
 
 @dataclass(frozen=True)
 class _Part:
-    """Some samples of one process, scored alone; failures are numbered within them."""
+    """Some samples of one process, scored alone; failures and details are numbered within them."""
 
     count: int
     parts: Parts
     watch: Parts
     failures: Failures
     unwatched: Failures
+    details: tuple[Detail, ...] = ()
 
     def moved(self, rows: int) -> _Part:
-        """The same, with failures numbered so many rows further."""
+        """The same, with failures and details numbered so many rows further."""
         failures, unwatched = (
             tuple(replace(failure, row=failure.row + rows) for failure in failed)
             for failed in (self.failures, self.unwatched)
         )
-        return replace(self, failures=failures, unwatched=unwatched)
+        details = tuple((name, row + rows, detail) for name, row, detail in self.details)
+        return replace(self, failures=failures, unwatched=unwatched, details=details)
 
 
 class Scoring:
@@ -60,6 +65,7 @@ class Scoring:
         watch: Combination,
         accelerator: Accelerator,
         background: Background | None,
+        keep_details: bool = False,
     ):
         """Begin with no samples.
 
@@ -68,11 +74,14 @@ class Scoring:
             watch: that are measured only.
             accelerator: of the run.
             background: where batches are scored, if scoring overlaps with sampling.
+            keep_details: whether scores have the details that rewards tell of samples; never those
+                of rewards that compare the samples of a prompt.
         """
         self._rewards = rewards
         self._watch = watch
         self._accelerator = accelerator
         self._background = background
+        self._keep_details = keep_details
         self._parts: list[Callable[[], _Part]] = []
 
     def add(self, part: Trajectory) -> None:
@@ -107,7 +116,7 @@ class Scoring:
         if everyones_problems:
             raise RunError(everyones_problems[0])
         assert scored is not None
-        parts, watch, failures = scored
+        parts, watch, failures, told = scored
         prompts: Any = gather_object(list(trajectory.prompts))
         parts, watch = self._gathered(parts), self._gathered(watch)
         total = self._rewards.rule.total(parts, prompts)
@@ -116,20 +125,24 @@ class Scoring:
             parts={name: torch.from_numpy(values) for name, values in parts.items()},
             watch={name: torch.from_numpy(values) for name, values in watch.items()},
             failures=gather_object(failures),
+            details=self._by_name(told),
             comparable=self._rewards.rule.comparable,
         )
 
     @torch.no_grad()
     def _alone(self, seen: Seen) -> _Part:
         _, prompts, _ = seen
-        parts, failures = self._rewards.score(*seen, group=False)
-        watch, unwatched = self._watch.score(*seen, group=False)
-        return _Part(len(prompts), parts, watch, failures, unwatched)
+        ours = self._rewards.score(*seen, group=False)
+        watch = self._watch.score(*seen, group=False)
+        told = (ours.details | watch.details) if self._keep_details else {}
+        details = ((name, row, one) for name, rows in told.items() for row, one in rows.items())
+        failures = ours.failures, watch.failures
+        return _Part(len(prompts), ours.parts, watch.parts, *failures, tuple(details))
 
     def _mine(
         self, trajectory: Trajectory, everyone: Seen | None
-    ) -> tuple[Parts, Parts, list[str]]:
-        """This process's numbers of all rewards."""
+    ) -> tuple[Parts, Parts, list[str], tuple[Detail, ...]]:
+        """This process's numbers of all rewards, failures and details."""
         first = self._accelerator.process_index * len(trajectory.prompts)
         mine = _joined([part() for part in self._parts], first)
         self._parts.clear()  # the samples are not needed during the updates
@@ -143,7 +156,15 @@ class Scoring:
         _tell(unwatched)
         ordered = {name: parts[name] for name in self._rewards.names}
         watch = {name: watch[name] for name in self._watch.names}
-        return ordered, watch, [str(failure) for failure in failures]
+        return ordered, watch, [str(failure) for failure in failures], mine.details
+
+    def _by_name(self, mine: Sequence[Detail]) -> dict[str, dict[int, Any]]:
+        """All processes' details; while training, when none are kept, nothing is exchanged."""
+        everyones: Any = gather_object(list(mine)) if self._keep_details else []
+        found: dict[str, dict[int, Any]] = {}
+        for name, row, detail in everyones:
+            found.setdefault(name, {})[row] = detail
+        return found
 
     def _gathered(self, parts: Parts) -> Parts:
         accelerator = self._accelerator
@@ -171,6 +192,7 @@ def _joined(parts: Sequence[_Part], first: int) -> _Part:
         _concatenated([part.watch for part in moved]),
         tuple(failure for part in moved for failure in part.failures),
         tuple(failure for part in moved for failure in part.unwatched),
+        tuple(detail for part in moved for detail in part.details),
     )
 
 

@@ -10,8 +10,8 @@ Importing this package, and listing what it knows, loads no model and no tensor 
 
 from rewards.definition import Definition, Weights
 from rewards.errors import RewardError, UnavailableError
+from rewards.explained import Explained
 from rewards.registry import definition, make, names, reward
-from rewards.scoring import Explained
 
 __all__ = [
     "Definition",

@@ -19,6 +19,7 @@ from rewards.around import Around
 from rewards.cache import Cache
 from rewards.definition import Definition
 from rewards.errors import RewardError, one_line
+from rewards.explained import renumbered
 from rewards.modality import Modality, modality_of
 from rewards.scoring import Failure, Reward, RewardLike, Scored
 
@@ -43,7 +44,8 @@ class Cached(Around):
         prompts: Sequence[str],
         columns: Mapping[str, Sequence[Any]] | None = None,
     ) -> Scored:
-        """See `Reward.score`. Failures are not kept: they are tried again.
+        """See `Reward.score`. Failures are not kept: they are tried again. Of a number that is
+        known, details are not.
 
         Raises:
             RewardError: as `Reward.score` does; or a column is not JSON.
@@ -57,17 +59,17 @@ class Cached(Around):
         known = self.cache.get(keys)
         old = [row for row, key in enumerate(keys) if key in known]
         new = [row for row, key in enumerate(keys) if key not in known]
-        values, failures = modality.missing(samples), ()
+        values, failures, details = modality.missing(samples), (), {}
         if old:
             numbers = modality.numbers([known[keys[row]] for row in old], keep_graph=False)
             values = modality.place(values, old, numbers)
         if new:
             scored = self._score_rows(samples, prompts, given, new)
             values = modality.place(values, new, scored.values)
-            failures = scored.failures
+            failures, details = scored.failures, scored.details
             array, failed = modality.array(values), {failure.row for failure in failures}
             self.cache.put({keys[row]: float(array[row]) for row in new if row not in failed})
-        return Scored(values, failures)
+        return Scored(values, failures, details)
 
     def _score_rows(
         self,
@@ -76,15 +78,15 @@ class Cached(Around):
         columns: Mapping[str, Sequence[Any]],
         rows: Sequence[int],
     ) -> Scored:
-        """Some rows of a batch; failures are numbered as in the batch."""
+        """Some rows of a batch; failures and details are numbered as in the batch."""
         modality = modality_of(self.definition.modality, samples)
         scored = self.reward.score(
             modality.take(samples, rows),
             [prompts[row] for row in rows],
             {name: [values[row] for row in rows] for name, values in columns.items()},
         )
-        renumbered = (Failure(f.reward, rows[f.row], f.prompt, f.reason) for f in scored.failures)
-        return Scored(scored.values, tuple(renumbered))
+        failures = (Failure(f.reward, rows[f.row], f.prompt, f.reason) for f in scored.failures)
+        return Scored(scored.values, tuple(failures), renumbered(scored.details, rows))
 
     def _keys(
         self,

@@ -15,11 +15,13 @@ from rewards.scoring import Failure, RewardLike
 from rewards.specification import Entry, parse, raise_all
 
 Parts = dict[str, Float[np.ndarray, " b"]]
+Details = dict[str, Mapping[int, Any]]
 
 
 @dataclass(frozen=True)
 class Combined:
-    """Of a batch: `total [B]`, the unweighted `parts` by label (each `[B]`), the failures.
+    """Of a batch: `total [B]`, the unweighted `parts` by label (each `[B]`), the failures, and the
+    details by label and row.
 
     A part is NaN where it could not be scored, and so is the total: a missing reward is never 0.
     """
@@ -27,6 +29,16 @@ class Combined:
     total: Float[np.ndarray, " b"]
     parts: Parts
     failures: tuple[Failure, ...]
+    details: Details
+
+
+@dataclass(frozen=True)
+class PartsScored:
+    """Of a batch, what some of the rewards made of it: as in `Combined`."""
+
+    parts: Parts
+    failures: tuple[Failure, ...]
+    details: Details
 
 
 class Combination:
@@ -75,10 +87,15 @@ class Combination:
         Raises:
             RewardError: as `Reward.score` does.
         """
-        alone, failures = self.score(samples, prompts, columns, group=False)
-        together, more = self.score(samples, prompts, columns, group=True)
-        parts = {name: (alone | together)[name] for name in self.names}
-        return Combined(self.rule.total(parts, prompts), parts, failures + more)
+        alone = self.score(samples, prompts, columns, group=False)
+        together = self.score(samples, prompts, columns, group=True)
+        parts = {name: (alone.parts | together.parts)[name] for name in self.names}
+        return Combined(
+            self.rule.total(parts, prompts),
+            parts,
+            alone.failures + together.failures,
+            alone.details | together.details,
+        )
 
     def score(
         self,
@@ -87,19 +104,21 @@ class Combination:
         columns: Mapping[str, Sequence[Any]] | None = None,
         *,
         group: bool,
-    ) -> tuple[Parts, tuple[Failure, ...]]:
+    ) -> PartsScored:
         """The parts that score each sample alone, or those that compare the samples of a prompt.
 
         The first can be had batch by batch; the second need all samples of each prompt.
         """
-        parts, failures = {}, []
+        parts, failures, details = {}, [], {}
         for reward in self.rewards:
             if reward.definition.group is group:
                 scored = reward.score(samples, prompts, columns)
                 modality = modality_of(reward.definition.modality, samples)
                 parts[reward.name] = modality.array(scored.values)
                 failures += scored.failures
-        return parts, tuple(failures)
+                if scored.details:
+                    details[reward.name] = scored.details
+        return PartsScored(parts, tuple(failures), details)
 
 
 def from_spec(

@@ -11,6 +11,7 @@ from loky.process_executor import BrokenProcessPool
 
 from rewards.around import Around
 from rewards.errors import RewardError, one_line
+from rewards.explained import renumbered
 from rewards.modality import modality_of
 from rewards.scoring import Batch, Failure, Reward, Scored
 from rewards.timed import out_of_time
@@ -55,14 +56,15 @@ class Pooled(Around):
         if late:
             self.close()
             return out_of_time(self, samples, batch.prompts, self.seconds or math.inf)
-        values, failures = batch.modality.missing(samples), []
+        values, failures, details = batch.modality.missing(samples), [], {}
         for rows, future in zip(parts, futures, strict=True):
             scored = self._result(future, batch.rows(rows))
             values = batch.modality.place(values, rows, scored.values)
             failures += [
                 Failure(self.name, rows[f.row], f.prompt, f.reason) for f in scored.failures
             ]
-        return Scored(values, tuple(failures))
+            details |= renumbered(scored.details, rows)
+        return Scored(values, tuple(failures), details)
 
     def close(self) -> None:
         """End the workers, whatever they are doing; the next batch starts new ones."""

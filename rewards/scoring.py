@@ -7,11 +7,12 @@ to do about it (stop, drop the sample, use the batch mean) is the caller's decis
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from rewards.definition import Definition
 from rewards.errors import RewardError, UnavailableError, one_line
+from rewards.explained import Explained, explain, problem, renumbered
 from rewards.modality import Modality, modality_of
 
 logger = logging.getLogger(__name__)
@@ -31,23 +32,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What a reward may return in place of its numbers alone: `B` of them, and the reason for each
-    row that is NaN, as far as it knows one.
-    """
-
-    numbers: Any
-    reasons: Mapping[int, str]
-
-
-@dataclass(frozen=True)
 class Scored:
     """Rewards `[B]` in float32, NaN where there is a failure: a tensor for images, an array for
-    texts.
+    texts. `details` has, by row, what the reward told of how the number came about.
     """
 
     values: Any
     failures: tuple[Failure, ...]
+    details: Mapping[int, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -157,16 +149,17 @@ class Reward:
         batch = self.checked(samples, prompts, columns or {})
         reasons = batch.modality.unusable(batch.samples)
         usable = [row for row in range(len(batch)) if row not in reasons]
-        values = batch.modality.missing(batch.samples)
+        values, details = batch.modality.missing(batch.samples), {}
         if usable:
-            scores, errors = self._call(batch.rows(usable) if reasons else batch)
-            values = batch.modality.place(values, usable, scores)
-            reasons |= {usable[row]: reason for row, reason in errors.items()}
+            told = self._call(batch.rows(usable) if reasons else batch)
+            values = batch.modality.place(values, usable, told.numbers)
+            reasons |= renumbered(told.reasons, usable)
+            details = renumbered(told.details, usable)
         values, strange = batch.modality.without_infinities(values)
         for row, value in strange.items():
             reasons.setdefault(row, f"returned {value}")
         failures = (Failure(self.name, row, prompts[row], reasons[row]) for row in sorted(reasons))
-        return Scored(values, tuple(failures))
+        return Scored(values, tuple(failures), details)
 
     def checked(
         self, samples: Any, prompts: Sequence[str], columns: Mapping[str, Sequence[Any]]
@@ -193,28 +186,31 @@ class Reward:
         needed = {column: list(columns[column]) for column in self.definition.columns}
         return Batch(samples, list(prompts), needed, modality)
 
-    def _call(self, batch: Batch) -> tuple[Any, dict[int, str]]:
-        """Scores of a batch and, where the reward says why it has none, the reason by row."""
+    def _call(self, batch: Batch) -> Explained:
+        """Scores of a batch, with what the reward tells of its rows."""
         if self._most and len(batch) > self._most and not self.definition.group:
             return self._call_parts(batch, self._most)
         try:
             result = self.function(batch.samples, batch.prompts, **batch.columns)
         except UnavailableError as error:
             reasons = dict.fromkeys(range(len(batch)), str(error))
-            return batch.modality.missing(batch.samples), reasons
+            return Explained(batch.modality.missing(batch.samples), reasons)
         # A reward is foreign code: whatever it raises becomes a failure that names the prompt.
         except Exception as error:
             if len(batch) == 1 or self.definition.group:
                 reasons = dict.fromkeys(range(len(batch)), one_line(error))
-                return batch.modality.missing(batch.samples), reasons
+                return Explained(batch.modality.missing(batch.samples), reasons)
             if out_of_memory(error):
                 return self._call_less(batch)
             return self._call_rows(batch, error)
-        explained = explain(result)
-        values = self._numbers(explained.numbers, batch)
-        return values, self._reasons(explained.reasons, values, batch)
+        told = explain(result)
+        told = replace(told, numbers=self._numbers(told.numbers, batch))
+        _, missing = batch.modality.without_infinities(told.numbers)
+        if wrong := problem(told, len(batch), missing):
+            raise RewardError(f"{self._where(batch)} returned {wrong}")
+        return told
 
-    def _call_less(self, batch: Batch) -> tuple[Any, dict[int, str]]:
+    def _call_less(self, batch: Batch) -> Explained:
         """Go on with half as many samples at once, now and from now on: memory ran out."""
         self._most = len(batch) // 2
         release_memory()
@@ -226,33 +222,33 @@ class Reward:
         )
         return self._call_parts(batch, self._most)
 
-    def _call_rows(self, batch: Batch, error: Exception) -> tuple[Any, dict[int, str]]:
+    def _call_rows(self, batch: Batch, error: Exception) -> Explained:
         """Score rows alone to find out which of them raised in a batch."""
-        values, reasons = self._call_parts(batch, 1)
-        if not reasons:
+        told = self._call_parts(batch, 1)
+        if not told.reasons:
             logger.warning(
                 "reward '%s' failed on a batch of %d but scored each sample alone: %s",
                 self.name,
                 len(batch),
                 one_line(error),
             )
-        return values, reasons
+        return told
 
-    def _call_parts(self, batch: Batch, size: int) -> tuple[Any, dict[int, str]]:
+    def _call_parts(self, batch: Batch, size: int) -> Explained:
         """Score a batch in parts of at most `size` samples."""
         values = batch.modality.missing(batch.samples)
-        reasons: dict[int, str] = {}
+        reasons, details = {}, {}
         for start in range(0, len(batch), size):
             rows = range(start, min(start + size, len(batch)))
-            scores, errors = self._call(batch.rows(rows))
-            values = batch.modality.place(values, rows, scores)
-            reasons |= {rows[row]: reason for row, reason in errors.items()}
-        return values, reasons
+            told = self._call(batch.rows(rows))
+            values = batch.modality.place(values, rows, told.numbers)
+            reasons |= renumbered(told.reasons, rows)
+            details |= renumbered(told.details, rows)
+        return Explained(values, reasons, details)
 
     def _numbers(self, result: Any, batch: Batch) -> Any:
         """The result of one call as float32 `[B]`; anything else is an error of the reward."""
-        size = len(batch)
-        where = f"reward '{self.name}' (first prompt {batch.prompts[0]!r})"
+        size, where = len(batch), self._where(batch)
         if isinstance(result, (str, bytes, Mapping)):
             raise RewardError(f"{where} returned a {type(result).__name__}, not {size} numbers")
         try:
@@ -266,21 +262,8 @@ class Reward:
             raise RewardError(f"{where} returned shape {shape} for {size} samples, not [{size}]")
         return values
 
-    def _reasons(self, reasons: Mapping[int, str], values: Any, batch: Batch) -> dict[int, str]:
-        """The reasons that a reward gave; one for a row that has its number is an error of it."""
-        _, missing = batch.modality.without_infinities(values)
-        for row, reason in reasons.items():
-            if row not in missing:
-                raise RewardError(
-                    f"reward '{self.name}' (first prompt {batch.prompts[0]!r}) returned a reason "
-                    f"for row {row}, which is not NaN: {reason}"
-                )
-        return dict(reasons)
-
-
-def explain(result: Any) -> Explained:
-    """What a reward returned, with no reasons where it gave numbers alone."""
-    return result if isinstance(result, Explained) else Explained(result, {})
+    def _where(self, batch: Batch) -> str:
+        return f"reward '{self.name}' (first prompt {batch.prompts[0]!r})"
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -72,7 +72,7 @@ def set_data(
     group: SampleSet, measured: Sequence[Measure], absent: Sequence[int]
 ) -> dict[str, Any]:
     """The samples of an iteration, by columns: `prompt` has an index into `prompts` for each, and
-    `values` a list for each measure.
+    `values` a list for each measure. Where any is a program, `tests` has their results.
 
     Args:
         group: the samples.
@@ -85,6 +85,7 @@ def set_data(
         for sample in group.samples
     ]
     contents = [sample.content for sample in group.samples]
+    tests = [one.results if isinstance(one, Completion) else None for one in contents]
     return {
         "iteration": group.iteration,
         "prompts": [list(prompt) for prompt in prompts],
@@ -92,6 +93,7 @@ def set_data(
         "values": [[_rounded(each.of(sample)) for sample in group.samples] for each in measured],
         "texts": [one.text if isinstance(one, Completion) else None for one in contents],
         "absent": list(absent),
+        **({"tests": [one and one.model_dump() for one in tests]} if any(tests) else {}),
     }
 
 

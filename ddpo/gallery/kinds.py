@@ -70,7 +70,7 @@ COMPLETIONS = Kind(
     "completion",
     "completion",
     "share of new pairs of words",
-    (*STYLES, "texts.css"),
+    (*STYLES, "texts.css", "programs.css"),
     None,
 )
 

@@ -37,6 +37,8 @@ SCRIPTS = (
     "scores",
     "words",
     "comparison",
+    "highlighting",
+    "programs",
     "lightbox",
     "rows",
     "run_grid",

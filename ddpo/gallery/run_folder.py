@@ -15,6 +15,7 @@ import yaml
 from ddpo.errors import UserError
 from ddpo.gallery.kinds import Content, Kind, planned_kind
 from ddpo.gallery.pictures import PictureFile
+from ddpo.gallery.programs import results_of
 from ddpo.gallery.texts import Completion, reference_of
 from ddpo.starts import read_starts
 from rewards import RewardError
@@ -226,7 +227,7 @@ def _read_sample(folder: Path, entry: Mapping[str, Any]) -> Sample:
 
 def _content(folder: Path, entry: Mapping[str, Any]) -> Content:
     if "text" in entry:
-        return Completion(entry["text"])
+        return Completion(entry["text"], results_of(entry.get("details")))
     return PictureFile.named(folder, entry["file"])
 
 

@@ -10,15 +10,17 @@ from typing import Any, ClassVar
 
 from ddpo.gallery.kinds import COMPLETIONS, Kind
 from ddpo.gallery.passage import passage
+from ddpo.gallery.programs import Results
 
 REFERENCE_COLUMNS = ("reference", "references")
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A text that a policy wrote."""
+    """A text that a policy wrote, and what became of its tests where it is a program."""
 
     text: str
+    results: Results | None = None
     kind: ClassVar[Kind] = COMPLETIONS
 
     @property
@@ -31,8 +33,9 @@ class Completion:
         if not self.text.strip():
             what = "empty" if not self.text else "white space alone"
             return f'<p class="muted">({what})</p>'
-        lines = "\n" in self.text.strip("\n")
-        return passage(self.text, "completion lines" if lines else "completion")
+        lines = self.results is not None or "\n" in self.text.strip("\n")
+        drawn = passage(self.text, "completion lines" if lines else "completion")
+        return f'{drawn}\n<p class="passed">{self.results.summary}</p>' if self.results else drawn
 
     @classmethod
     def diversity(cls, contents: Sequence[Completion]) -> float | None:

@@ -29,7 +29,8 @@ class Answer:
     Attributes:
         kind: "value"; "other" for a value that is not plain; "raised"; "none" when the program
             ended, or was ended, before it answered.
-        detail: the value as typed JSON, or the name of a type.
+        detail: the value as typed JSON, or in words what was returned or raised, as the program
+            claims: anything at all.
     """
 
     kind: Literal["value", "other", "raised", "none"]
@@ -43,10 +44,12 @@ class Run:
     Attributes:
         compiled: whether it is Python.
         answers: one for each call.
+        ended: how its process did, as in `jail/runner.py`.
     """
 
     compiled: bool
     answers: tuple[Answer, ...]
+    ended: str = "ended"
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,14 @@ class Sandbox:
         worker = self._idle.get()
         try:
             try:
-                _, output = worker.run(job)
+                ended, output = worker.run(job)
             except SandboxError:  # once more, in another launcher
-                _, output = worker.run(job)
+                ended, output = worker.run(job)
         except SandboxError as error:
             return Unrun(str(error))
         finally:
             self._idle.put(worker)
-        return read(output, len(calls))
+        return read(output, len(calls), ended)
 
 
 def probe() -> Reached:
@@ -136,7 +139,7 @@ def probe() -> Reached:
     return Worker("filtered").probe()
 
 
-def read(output: bytes, calls: int) -> Run | Unrun:
+def read(output: bytes, calls: int, ended: str = "ended") -> Run | Unrun:
     """What a program's process reported, line by line; see `jail/program.py`.
 
     From the second line on it may be anything: the program can write there itself. The lines count
@@ -154,10 +157,11 @@ def read(output: bytes, calls: int) -> Run | Unrun:
             if answer is None:
                 break
             answers.append(answer)
-    missing = Answer("raised" if begun[:1] == ["raised"] else "none")
+    missing = Answer("raised", begun[-1]) if begun[:1] == ["raised"] else Answer("none")
     return Run(
         compiled=begun[:1] != ["uncompilable"],
         answers=(*answers, *[missing] * (calls - len(answers))),
+        ended=ended,
     )
 
 

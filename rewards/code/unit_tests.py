@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rewards.code import report
 from rewards.code.cases import Case, cases
 from rewards.code.comparison import matches
 from rewards.code.compile import parses
@@ -15,8 +16,8 @@ from rewards.code.sandbox import Answer, Run, Sandbox
 from rewards.code.worker import Level
 from rewards.definition import Definition
 from rewards.errors import RewardError
+from rewards.explained import Explained
 from rewards.registry import reward
-from rewards.scoring import Explained
 
 NOT_PYTHON, FAILED_TO_RUN, FAILED_A_TEST, PASSED = -1.0, -0.6, -0.3, 1.0
 """The returns of CodeRL (Le et al., 2022), section 3.2."""
@@ -82,34 +83,40 @@ class CodeTests:
     def __call__(
         self, texts: Sequence[str], prompts: Sequence[str], *, tests: Sequence[Any]
     ) -> Explained:
-        """A number for each text, NaN with a reason where the sandbox or the tests are at fault.
+        """A number for each text, NaN with a reason where the sandbox or the tests are at fault,
+        and for each a `report`.
 
         Args:
             texts: programs.
             prompts: not used.
             tests: column, a list of tests for each text: see `rewards/code/cases.py`.
         """
-        numbers, reasons, programs = [nan] * len(texts), {}, {}
+        numbers, reasons, details, programs = [nan] * len(texts), {}, {}, {}
         for row, (text, listed) in enumerate(zip(texts, tests, strict=True)):
             try:
                 wanted = cases(listed)
             except RewardError as error:
                 reasons[row] = str(error)
+                details[row] = report.of_failure(str(error))
                 continue
             source = program_in(text) if self.fenced else text
             if len(source) <= LONGEST and parses(source):
                 programs[row] = source, wanted
             else:
                 numbers[row] = NOT_PYTHON if self.returns == "graded" else 0.0
+                details[row] = report.of_no_python(wanted)
         runs = self._sandbox.run(
             [(source, [case.call for case in wanted]) for source, wanted in programs.values()]
         )
         for (row, (_, wanted)), run in zip(programs.items(), runs, strict=True):
             if isinstance(run, Run):
-                numbers[row] = self._number(run, wanted)
+                passed = [_passed(*pair) for pair in zip(run.answers, wanted, strict=True)]
+                numbers[row] = self._number(run, passed)
+                details[row] = report.of_run(run, wanted, passed)
             else:
                 reasons[row] = run.reason
-        return Explained(numbers, reasons)
+                details[row] = report.of_failure(run.reason, wanted)
+        return Explained(numbers, reasons, details)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the launchers, which another process starts for itself."""
@@ -124,8 +131,7 @@ class CodeTests:
         vars(self).update(state)
         self._sandbox = Sandbox(**self._sandbox_options)
 
-    def _number(self, run: Run, wanted: Sequence[Case]) -> float:
-        passed = [_passed(*pair) for pair in zip(run.answers, wanted, strict=True)]
+    def _number(self, run: Run, passed: Sequence[bool]) -> float:
         if self.returns == "fraction":
             return sum(passed) / len(passed)
         if self.returns == "all":

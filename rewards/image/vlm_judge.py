@@ -19,9 +19,9 @@ from torch import Tensor
 
 from rewards.definition import Definition
 from rewards.errors import RewardError, UnavailableError, one_line
+from rewards.explained import Explained
 from rewards.image import png
 from rewards.registry import reward
-from rewards.scoring import Explained
 from rewards.web.chat import Chat, Pace
 from rewards.web.circuit import Circuit
 from rewards.web.request import Refused, RequestError

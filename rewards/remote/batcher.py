@@ -180,4 +180,5 @@ def _part(scored: Scored, start: int, size: int) -> Scored:
         for failure in scored.failures
         if failure.row in rows
     )
-    return Scored(scored.values[start : start + size], tuple(failures))
+    details = {row - start: detail for row, detail in scored.details.items() if row in rows}
+    return Scored(scored.values[start : start + size], tuple(failures), details)

@@ -12,12 +12,12 @@ from pydantic import Field
 
 from rewards.definition import Definition
 from rewards.errors import RewardError
+from rewards.explained import Explained, renumbered
 from rewards.modality import modality_of
 from rewards.registry import reward
 from rewards.remote import card, wire
 from rewards.remote.servers import Call, Servers
 from rewards.remote.wire import Answer, Encoding
-from rewards.scoring import Explained
 
 MAKING_SECONDS = 10.0
 """A server that is not there when the reward is made is waited for so long only."""
@@ -78,7 +78,7 @@ class Remote:
 
     def __call__(self, samples: Any, prompts: Sequence[str], **columns: Sequence[Any]) -> Any:
         """Rewards `[B]`: a tensor for images, an array for texts; NaN where the server had none,
-        explained with its reasons.
+        explained with its reasons and details.
 
         Raises:
             UnavailableError: no server answered.
@@ -94,17 +94,18 @@ class Remote:
             part = {name: [values[row] for row in rows] for name, values in columns.items()}
             return self._score(modality.take(samples, rows), [prompts[i] for i in rows], part, stop)
 
-        values, reasons = modality.missing(samples), {}
+        values, reasons, details = modality.missing(samples), {}, {}
         executor = ThreadPoolExecutor(REQUESTS_PER_SERVER * len(self._servers))
         try:
             for rows, answer in zip(parts, executor.map(score, parts), strict=True):
                 scores = modality.numbers(answer.rewards, keep_graph=False)
                 values = modality.place(values, rows, scores)
-                reasons |= {rows[row]: reason for row, reason in answer.failures.items()}
+                reasons |= renumbered(answer.failures, rows)
+                details |= renumbered(answer.details, rows)
         finally:  # after a failure, or Ctrl-C, the other requests of the batch are not sent again
             stop.set()
             executor.shutdown(cancel_futures=True)
-        return Explained(values, reasons) if reasons else values
+        return Explained(values, reasons, details) if reasons or details else values
 
     def __getstate__(self) -> dict[str, Any]:
         """Without connections, locks and what was seen of the servers."""

@@ -2,7 +2,8 @@
 
 A request is `application/json`, with texts, or PNG files in base64; or `multipart/form-data`, with
 the JSON in a part `request` and the images in parts `samples`, one `.npy` or one PNG each. Nothing
-is ever pickled. An answer is `{"rewards": [number or null], "failures": {"row": "reason"}}`.
+is ever pickled. An answer is `{"rewards": [number or null], "failures": {"row": "reason"}}`, with
+`"details": {"row": …}` where the reward tells any.
 """
 
 import json
@@ -34,15 +35,17 @@ class Form(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """Rewards, NaN where there is none, and the reason for each row without one."""
+    """Rewards, NaN where there is none, the reason for each row without one, and details."""
 
     rewards: list[float]
     failures: dict[int, str]
+    details: dict[int, Any]
 
 
 class _AnswerForm(BaseModel):
     rewards: list[float | None]
     failures: dict[int, str] = {}
+    details: dict[int, Any] = {}
 
 
 def encode_request(
@@ -74,13 +77,12 @@ def bytes_per_sample(samples: Any) -> int:
 def encode_answer(scored: Scored) -> bytes:
     """The body of an answer; a float32 comes out of it as it went in."""
     numbers = scored.values.tolist()
-    return json.dumps(
-        {
-            "rewards": [None if math.isnan(number) else number for number in numbers],
-            "failures": {str(failure.row): failure.reason for failure in scored.failures},
-        },
-        allow_nan=False,
-    ).encode()
+    answer = {
+        "rewards": [None if math.isnan(number) else number for number in numbers],
+        "failures": {str(failure.row): failure.reason for failure in scored.failures},
+        **({"details": scored.details} if scored.details else {}),
+    }
+    return json.dumps(answer, allow_nan=False).encode()
 
 
 def decode_answer(body: bytes, count: int) -> Answer:
@@ -96,7 +98,7 @@ def decode_answer(body: bytes, count: int) -> Answer:
     if len(form.rewards) != count:
         raise ValueError(f"it answered {len(form.rewards)} numbers for {count} samples")
     numbers = [math.nan if number is None else number for number in form.rewards]
-    return Answer(numbers, form.failures)
+    return Answer(numbers, form.failures, form.details)
 
 
 def first_problem(error: ValidationError) -> str:

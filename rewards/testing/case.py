@@ -9,8 +9,9 @@ from itertools import cycle, islice
 from typing import Any, Literal
 
 from rewards.errors import RewardError
+from rewards.explained import explain
 from rewards.modality import modality_of
-from rewards.scoring import Batch, Reward, explain
+from rewards.scoring import Batch, Reward
 from rewards.testing.samples import Samples, samples_of
 
 # Several samples of each prompt, not side by side, and in the grammar of the shapes world.

@@ -19,6 +19,7 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "call": result.call,
     "dtype": result.dtype,
     "length": result.length,
+    "explained": result.explained,
     "finite": result.finite,
     "range": result.within_range,
     "inputs": side_effects.inputs,
@@ -33,7 +34,7 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "devices": devices,
 }
 # Without these there are no numbers to examine.
-FIRST = ("call", "dtype", "length")
+FIRST = ("call", "dtype", "length", "explained")
 
 
 def check_reward(

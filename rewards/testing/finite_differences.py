@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rewards.errors import one_line
-from rewards.scoring import Batch, explain
+from rewards.explained import explain
+from rewards.scoring import Batch
 from rewards.testing.samples.image import smooth
 
 # Pixels move by this much along a direction, from where rounding matters to where curvature does.

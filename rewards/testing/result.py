@@ -28,6 +28,13 @@ def length(case: Case) -> None:
         _check_shape(case, count)
 
 
+def explained(case: Case) -> None:
+    """What it tells beside its numbers is of its rows: a reason where there is no number, and
+    details that are JSON.
+    """
+    case.score(case.batch)
+
+
 def empty_batch(case: Case) -> None:
     """It returns no numbers for no samples."""
     _check_shape(case, 0)

@@ -139,11 +139,13 @@ def text_sample(
     *,
     watch: dict[str, float | None] | None = None,
     columns: dict[str, Any] | None = None,
+    details: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return one entry of an index of texts."""
     entry = sample(prompt, total, rewards={"rouge": total}, watch=watch)
     del entry["file"]
-    return {"text": text, **entry, **({"columns": columns} if columns else {})}
+    more = {"columns": columns, "details": details}
+    return {"text": text, **entry, **{name: value for name, value in more.items() if value}}
 
 
 def write_text_run(run: Path, iterations: int = 40) -> Path:

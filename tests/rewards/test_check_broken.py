@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rewards
-from rewards import reward
+from rewards import Explained, reward
 from rewards.testing import Finding, check_reward, examine
 from rewards.testing.case import build_case
 from rewards.testing.devices import devices
@@ -39,6 +39,10 @@ def returns_one_for_all(images, prompts):
 
 def keeps_channels(images, prompts):
     return images.mean(dim=(2, 3))
+
+
+def tells_of_one_row_too_many(images, prompts):
+    return Explained(mean(images), details={len(images): "beyond"})
 
 
 def divides_by_zero(images, prompts):
@@ -146,6 +150,7 @@ BROKEN = [
     ("dtype", returns_text, {}, "1 sample got a str, not real numbers"),
     ("length", returns_one_for_all, {}, r"1 sample got numbers of shape \[\], not \[1\]"),
     ("length", keeps_channels, {}, r"1 sample got numbers of shape \[1, 3\], not \[1\]"),
+    ("explained", tells_of_one_row_too_many, {}, "a detail for row 6, which is none of its 6"),
     ("finite", divides_by_zero, {}, r"row 0 \(prompt 'a red circle on .*'\) got inf"),
     ("range", doubles, {}, r"got 1\.\d+, declared from 0 to 1"),
     ("inputs", halves_the_images, {}, "the samples it was given changed in row 0"),

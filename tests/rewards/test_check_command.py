@@ -27,7 +27,7 @@ def test_the_command_prints_a_line_for_each_property_and_fails_with_1():
     ]
     text, status = check("shouts")
     assert status == 1
-    assert text.splitlines()[4] == (
+    assert text.splitlines()[5] == (
         "FAILED   range         row 0 (prompt 'a red circle on a gray background', text "
         "'A red circle lies on a gray table.') got 2, declared from 0 to 1"
     )

@@ -54,7 +54,7 @@ function textStage({ set, at }, other) {
     parts.push(titled("Reference", shown), legend(marks));
   }
   if (other !== null) {
-    const title = `${other.name[0].toUpperCase()}${other.name.slice(1)}'s completion`;
+    const title = `${capital(other.name)}'s completion`;
     parts.push(titled(title, completion(other.set.texts[other.at], "completion")));
   }
   return element("div", { class: "stage texts" }, ...parts);
@@ -62,6 +62,10 @@ function textStage({ set, at }, other) {
 
 function whose(name) {
   return name === BASE ? `the ${name}'s` : `${name}'s`;
+}
+
+function capital(name) {
+  return `${name[0].toUpperCase()}${name.slice(1)}`;
 }
 
 function titled(title, content) {

@@ -54,11 +54,12 @@ function requested(name) {
 /* The samples of one iteration of a run, whose `part` begins the names of its files. Numbers are kept
    in typed arrays, since there may be many. */
 class SampleSet {
-  constructor(part, { iteration, prompts, prompt, values, texts, absent }) {
+  constructor(part, { iteration, prompts, prompt, values, texts, absent, tests = [] }) {
     this.place = `${part}${setName(iteration)}`;
     this.iteration = iteration;
     this.prompts = prompts;
     this.texts = texts;
+    this.tests = tests;
     this.prompt = Uint32Array.from(prompt);
     this.values = values.map((column) => Float64Array.from(column, (value) => value ?? NaN));
     this.absent = new Set(absent);
@@ -83,6 +84,11 @@ class SampleSet {
 
   isText(number) {
     return this.texts[number] !== null;
+  }
+
+  /* What became of a program's tests; null for any other sample. */
+  resultsOf(number) {
+    return this.tests[number] ?? null;
   }
 
   thumb(number) {

@@ -159,9 +159,10 @@ class Explorer {
     const measure = this.run.measures[column];
     const prompt = this.set.promptOf(at);
     const value = measure ? number(this.set.values[column][at], measure.decimals) : "";
+    const passed = testsPassed(this.set.resultsOf(at));
     return [
       miniature(this.sample(at), ""),
-      element("span", { class: `value ${measure?.section}` }, value),
+      element("span", { class: `value ${measure?.section}` }, value, passed),
       promptText(shorten(prompt, MOST_SHOWN), "caption"),
     ];
   }

@@ -44,8 +44,8 @@ class Lightbox {
 
   pressed(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    /* The slider and the choice have these keys for themselves. */
-    if (!by || event.target.matches("input, select")) return;
+    /* The slider and the choice have these keys for themselves, and a program that scrolls sideways. */
+    if (!by || event.target.matches("input, select, pre")) return;
     event.preventDefault();
     this.move(by);
   }
@@ -59,11 +59,15 @@ class Lightbox {
     const { run, set, at } = sample;
     this.title.textContent = `${run.titleOf(set.iteration)}, ${run.shown} ${at}`;
     this.place.textContent = `${number(index + 1, 0)} of ${number(this.list.count, 0)}`;
-    const other = this.offered(others);
-    const stage = set.isText(at) ? textStage(sample, other) : pictureStage(sample, other);
-    this.content.replaceChildren(stage, this.facts(sample));
+    this.content.replaceChildren(this.stage(sample, this.offered(others)), this.facts(sample));
     this.previous.disabled = index === 0;
     this.next.disabled = index === this.list.count - 1;
+  }
+
+  stage(sample, other) {
+    const { set, at } = sample;
+    if (!set.isText(at)) return pictureStage(sample, other);
+    return set.resultsOf(at) ? programStage(sample, other) : textStage(sample, other);
   }
 
   /* What a sample may be compared with: its run's base, and other runs' samples of its row. */

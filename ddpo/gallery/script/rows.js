@@ -141,7 +141,8 @@ class Rows {
     const beneath = scores(sample, false);
     if (set.isText(at)) {
       const name = `Open the completion of ${title}: ${prompt}`;
-      return [small, beneath, button({ class: "link", "aria-label": name }, open, "open")];
+      const passed = testsPassed(set.resultsOf(at));
+      return [small, passed, beneath, button({ class: "link", "aria-label": name }, open, "open")];
     }
     return [button({ class: "plain" }, open, small), beneath];
   }

@@ -19,7 +19,10 @@ function scores({ run, set, at }, all) {
 
 /* The small picture, or the text, of a sample. `description` is what the picture shows. */
 function miniature({ run, set, at }, description) {
-  if (set.isText(at)) return completion(shorten(set.texts[at], MOST_SHOWN), "completion clipped");
+  if (set.isText(at)) {
+    const style = set.resultsOf(at) ? "completion clipped lines" : "completion clipped";
+    return completion(shorten(set.texts[at], MOST_SHOWN), style);
+  }
   if (set.absent.has(at)) return element("span", { class: "absent" }, "picture missing");
   /* With its size, it has its place before it is there, and nothing moves when it comes. */
   const [width, height] = run.size;

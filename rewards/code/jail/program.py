@@ -13,6 +13,8 @@ from .values import UnsendableError, decode, encode
 OUT = 3
 """The descriptor on which a program's process reports."""
 NAME = "program"
+LONGEST = 200
+"""Characters of what is said of an error."""
 
 
 def run(source: str, calls: list[list[Any]]) -> None:
@@ -48,13 +50,19 @@ def _answer(names: dict[str, Any], name: str, arguments: Any, keywords: Any) -> 
         value = function(*decode(arguments), **decode(keywords))
         _say("value", encode(value))
     except UnsendableError as error:
-        _say("other", str(error)[:200])
+        _say("other", str(error)[:LONGEST])
     except BaseException as error:  # see above
         _say("raised", _kind(error))
 
 
 def _kind(error: BaseException) -> str:
-    return type(error).__name__[:100]
+    """Its type and, where that is a plain text, the first line of what it says: read without any
+    code of the program, which could take its time.
+    """
+    name = type(error).__name__
+    words = BaseException.__dict__["args"].__get__(error)
+    lines = words[0][:LONGEST].splitlines() if words and type(words[0]) is str else []
+    return (f"{name}: {lines[0]}" if lines else name)[:LONGEST]
 
 
 def _say(*words: Any) -> None:
