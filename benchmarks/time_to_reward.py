@@ -8,10 +8,10 @@ settings against the last public DDPO trainer.
 Both are evaluated alike, and that is not counted: held-out pictures of 20 steps with guidance 3,
 the same prompts and noise every time. A run ends once their mean reward has risen by two standard
 deviations of the base's pictures; for the alignment of pictures with their captions, where even
-true drawings of them score less than that, once it is half way to that of true drawings. Runs that
-FILE holds already are not made again, so that a long comparison can be made in parts. The other
-trainer makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the
-learning rate given by `--trl`.
+true drawings of them score less than that, once it is half way to that of true drawings; when it
+first was a third of the way is told, too. Runs that FILE holds already are not made again, so that
+a long comparison can be made in parts. The other trainer makes 128 samples an iteration of 20 steps
+with guidance 3, in batches of 32, at the learning rate given by `--trl`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ RISE = 2.0
 WAY = 0.5
 """Of the mean reward, from the base's pictures to true drawings, for both kinds of alignment."""
 
+THIRD = 2 / 3
+"""Of the target of alignment: a third of the way."""
+
 EVALUATED = {"compressibility": 128, "alignment": 256, "hard_captions": 128}
 """Held-out pictures: more where prompts differ and the rise is small."""
 
@@ -87,6 +90,8 @@ def main() -> None:
         total: dict[str, Any] = {"reached": len(reached)}
         if reached == runs:  # a median of those that arrived would flatter
             total |= {key: spread([run[key] for run in runs]) for key in COSTS}
+        if options.task != "compressibility":
+            total["third"] = {run["seed"]: passes_until(run, THIRD) for run in runs}
         write_result(options.out, {**settings, **total, "runs": runs})
 
 
@@ -187,6 +192,14 @@ def their_trainer(run: Run, seed: int, learning_rate: float) -> Trainer:
         run.policy.load_trained_state({key: trl.network.get_parameter(key) for key in own})
 
     return Trainer(trl.iterate, lambda: trl.network_passes, ready)
+
+
+def passes_until(run: dict[str, Any], part: float) -> int | None:
+    """The network passes after which a run had first gained this part of its target; None if it
+    never had.
+    """
+    there = (row["passes"] for row in run["curve"] if row["gain"] >= part * run["target"])
+    return next(there, None)
 
 
 def line(run: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from benchmarks.gradient_signal import cosine, jackknife, noise, product, signal
 from benchmarks.overhead import Passes
 from benchmarks.report import provenance, spread, told
 from benchmarks.study import settings
-from benchmarks.time_to_reward import CONFIGS
+from benchmarks.time_to_reward import CONFIGS, passes_until
 from ddpo.config.reading import load_config
 from tests.support.language_models import write_language_model
 
@@ -91,6 +91,13 @@ def test_scaling_runs(tmp_path: Path) -> None:
     result = result_of(tmp_path, "scaling", *arguments)
     assert [*result["steps"]["per_unit"]] == ["5", "10", "20"]
     assert result["steps"]["per_unit"]["5"]["median"] == 1
+
+
+def test_passes_until_a_part_of_the_target_was_first_gained() -> None:
+    gains = {0: 0.0, 10: 0.5, 20: 0.8, 30: 0.6, 40: 1.1}
+    curve = [{"passes": passes, "gain": gain} for passes, gain in gains.items()]
+    run = {"target": 1.0, "curve": curve}
+    assert [passes_until(run, part) for part in (0.5, 2 / 3, 1.0, 2.0)] == [10, 20, 40, None]
 
 
 def test_time_to_reward_runs(tmp_path: Path) -> None:

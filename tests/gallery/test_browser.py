@@ -169,6 +169,18 @@ def test_a_row_s_lightbox_goes_through_its_iterations(chromium: Browser, picture
         assert page.get_by_role("slider").count() == 1
 
 
+def test_the_keys_go_on_where_a_button_ends(chromium: Browser, pictures: Path) -> None:
+    with opened(chromium, pictures) as (page, _):
+        page.locator("#rows button").nth(0).click()
+        box = page.get_by_role("dialog")
+        page.get_by_role("button", name="Next").focus()
+        for at in range(2, 7):
+            page.keyboard.press("Enter")
+            box.get_by_text(f"{at} of 6").wait_for()
+        page.keyboard.press("ArrowLeft")
+        box.get_by_text("5 of 6").wait_for()
+
+
 def test_a_theme_is_chosen_and_kept(chromium: Browser, pictures: Path) -> None:
     colour = "getComputedStyle(document.body).backgroundColor"
     with opened(chromium, pictures, color_scheme="light") as (page, _):

@@ -5,7 +5,13 @@ class Lightbox {
     this.wanted = BASE;
     this.title = element("h2", { id: "lightbox-title" });
     this.place = element("p", { class: "muted", "aria-live": "polite" });
-    this.content = element("div", { class: "content" });
+    /* It scrolls where the screen is small, which the keyboard must be able to do. */
+    this.content = element("div", {
+      class: "content",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Sample",
+    });
     this.previous = button({}, () => this.move(-1), "← Previous");
     this.next = button({}, () => this.move(1), "Next →");
     this.against = element("select");
@@ -60,14 +66,20 @@ class Lightbox {
     this.title.textContent = `${run.titleOf(set.iteration)}, ${run.shown} ${at}`;
     this.place.textContent = `${number(index + 1, 0)} of ${number(this.list.count, 0)}`;
     this.content.replaceChildren(this.stage(sample, this.offered(others)), this.facts(sample));
-    this.previous.disabled = index === 0;
-    this.next.disabled = index === this.list.count - 1;
+    this.endAt(this.previous, index === 0);
+    this.endAt(this.next, index === this.list.count - 1);
   }
 
   stage(sample, other) {
     const { set, at } = sample;
     if (!set.isText(at)) return pictureStage(sample, other);
     return set.resultsOf(at) ? programStage(sample, other) : textStage(sample, other);
+  }
+
+  /* A button that is disabled under the focus would take the keys with it. */
+  endAt(control, isEnd) {
+    if (isEnd && document.activeElement === control) this.content.focus();
+    control.disabled = isEnd;
   }
 
   /* What a sample may be compared with: its run's base, and other runs' samples of its row. */
