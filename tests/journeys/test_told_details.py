@@ -46,8 +46,10 @@ def score(folder: Path) -> int:
         scoring = Scoring(rewards, watch, accelerator, None, keep_details=keep)
         scoring.add(trajectory(mine[:2]))
         scoring.add(trajectory(mine[2:]))
+        held = [part().details for part in scoring._parts]
         scores = scoring.finish(trajectory(mine), len(TEXTS))
         if not keep:
+            assert not any(held)
             assert scores.details == {}
     assert scores.details.keys() == {"tested", "same"}
     everyone = outputs_of(mine).everyones(accelerator)
