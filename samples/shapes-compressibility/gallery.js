@@ -47,8 +47,17 @@ function labelled(text, control) {
 /* Options are [value, text]; text may be data. */
 function choice(options) {
   const made = element("select");
-  made.append(...options.map(([value, text]) => element("option", { value, dir: "auto" }, text)));
+  refill(made, options);
   return made;
+}
+
+/* Other options for a choice: what was chosen stays so where it is among them. */
+function refill(control, options) {
+  const { value: chosen } = control;
+  const values = options.map(([value]) => String(value));
+  const made = options.map(([value, text]) => element("option", { value, dir: "auto" }, text));
+  control.replaceChildren(...made);
+  control.value = values.includes(chosen) ? chosen : (values[0] ?? "");
 }
 
 const formats = new Map();
@@ -135,21 +144,33 @@ const scripts = window.trustedTypes
   : { createScriptURL: dataFile };
 const loading = new Map();
 const arrivals = new Map();
+/* At a server: which content of a data file is meant, since the browser keeps what it has had. */
+const stamps = new Map();
 
 window.ddpoData = (name, value) => arrivals.get(name)?.(value);
 
 function dataFile(name) {
-  if (!/^\w+$/.test(name)) throw new Error(`${name} is no name of a data file`);
-  return `data/${name}.js`;
+  if (!/^([1-9]\/)?\w+$/.test(name)) throw new Error(`${name} is no name of a data file`);
+  const stamp = stamps.get(name);
+  return `data/${name}.js${stamp ? `?v=${stamp}` : ""}`;
 }
 
 function setName(iteration) {
   return String(iteration).padStart(6, "0");
 }
 
+/* What `make` promises, made once for each key; what failed is not kept. */
+function once(kept, key, make) {
+  if (!kept.has(key)) {
+    const made = make();
+    made.catch(() => kept.delete(key));
+    kept.set(key, made);
+  }
+  return kept.get(key);
+}
+
 function load(name) {
-  if (!loading.has(name)) loading.set(name, requested(name));
-  return loading.get(name);
+  return once(loading, name, () => requested(name));
 }
 
 function requested(name) {
@@ -168,12 +189,15 @@ function requested(name) {
   });
 }
 
-/* The samples of one iteration. Numbers are kept in typed arrays, since there may be many. */
+/* The samples of one iteration of a run, whose `part` begins the names of its files. Numbers are kept
+   in typed arrays, since there may be many. */
 class SampleSet {
-  constructor({ iteration, prompts, prompt, values, texts, absent }) {
+  constructor(part, { iteration, prompts, prompt, values, texts, absent, tests = [] }) {
+    this.place = `${part}${setName(iteration)}`;
     this.iteration = iteration;
     this.prompts = prompts;
     this.texts = texts;
+    this.tests = tests;
     this.prompt = Uint32Array.from(prompt);
     this.values = values.map((column) => Float64Array.from(column, (value) => value ?? NaN));
     this.absent = new Set(absent);
@@ -200,52 +224,96 @@ class SampleSet {
     return this.texts[number] !== null;
   }
 
+  /* What became of a program's tests; null for any other sample. */
+  resultsOf(number) {
+    return this.tests[number] ?? null;
+  }
+
   thumb(number) {
-    return `thumbs/${setName(this.iteration)}/${String(number).padStart(4, "0")}.webp`;
+    return `thumbs/${this.place}/${String(number).padStart(4, "0")}.webp`;
   }
 
   picture(number) {
-    return `pictures/${setName(this.iteration)}/${String(number).padStart(4, "0")}.png`;
+    return `pictures/${this.place}/${String(number).padStart(4, "0")}.png`;
   }
 }
 
-const sets = new Map();
+/* What a run's own samples before training are called. */
+const BASE = "base";
 
-async function sampleSet(iteration) {
-  if (!sets.has(iteration)) {
-    sets.set(iteration, load(setName(iteration)).then((data) => new SampleSet(data)));
-  }
-  return sets.get(iteration);
+function runName({ number }) {
+  return `run ${number}`;
 }
 
-/* The summary, with what all parts of the page ask it. */
-class Summary {
-  constructor(data) {
-    Object.assign(this, data);
-    const [width, height] = data.size ?? [1, 1];
+/* A run: the summary of what there is of it, and its samples. Of several runs, each has a number and
+   a title, and a part of the folders. */
+class Run {
+  static async read(number, title) {
+    const part = `${number}/`;
+    return new Run(await load(`${part}summary`), part, number, title);
+  }
+
+  constructor(summary, part = "", number = null, title = null) {
+    Object.assign(this, { part, number, title, sets: new Map() });
+    this.take(summary);
+  }
+
+  /* What there is of it now. */
+  take(summary) {
+    Object.assign(this, summary);
+    const [width, height] = this.size ?? [1, 1];
     this.aspect = height / width;
-    this.isSmall = data.size !== null && Math.max(width, height) <= 128;
+    this.isSmall = this.size !== null && Math.max(width, height) <= 128;
+  }
+
+  has(iteration) {
+    return this.iterations.some((each) => each.iteration === iteration);
   }
 
   heading(iteration) {
-    return this.iterations.find((each) => each.iteration === iteration).heading;
+    const found = this.iterations.find((each) => each.iteration === iteration);
+    return found ? found.heading : `iteration ${number(iteration, 0)}`;
+  }
+
+  /* Where it stands beside other runs. */
+  titleOf(iteration) {
+    const heading = this.heading(iteration);
+    return this.title === null ? heading : `${this.title}, ${heading}`;
+  }
+
+  get newest() {
+    return this.iterations.at(-1).iteration;
   }
 
   get hasBase() {
-    return this.iterations[0].iteration === 0;
+    return this.has(0);
+  }
+
+  async sampleSet(iteration) {
+    const name = `${this.part}${setName(iteration)}`;
+    return once(this.sets, iteration, async () => new SampleSet(this.part, await load(name)));
+  }
+
+  /* The base's samples, where they have one of this prompt and number that is not this one. */
+  async baseOf(set, at) {
+    if (!this.hasBase || set.iteration === 0) return null;
+    const base = await this.sampleSet(0);
+    const isPair = base.has(at, set.promptOf(at)) && base.isText(at) === set.isText(at);
+    return isPair ? base : null;
   }
 }
 
-/* A sample as it stands anywhere on the page, and the numbers beneath it. */
+/* A sample as it stands anywhere on the page, and the numbers beneath it. One is {run, set, at}: its
+   run, the samples of its iteration, and its number among them. */
 
 /* Characters of a text that are shown outside the lightbox; the style clips them further. */
 const MOST_SHOWN = 600;
 
 /* The numbers of a sample; with `all`, those too that are parts of a total. */
-function scores(summary, set, at, all) {
-  const hasTotal = summary.measures.some(({ section }) => section === "total");
+function scores({ run, set, at }, all) {
+  const hasTotal = run.measures.some(({ section }) => section === "total");
   const list = element("dl", { class: "scores" });
-  summary.measures.forEach(({ name, section, decimals }, column) => {
+  run.measures.forEach(({ name, section, decimals }, column) => {
     if (!all && hasTotal && section === "rewards") return;
     const value = number(set.values[column][at], decimals);
     const term = element("dt", {}, breakable(name));
@@ -255,11 +323,14 @@ function scores(summary, set, at, all) {
 }
 
 /* The small picture, or the text, of a sample. `description` is what the picture shows. */
-function miniature(summary, set, at, description) {
-  if (set.isText(at)) return completion(shorten(set.texts[at], MOST_SHOWN), "completion clipped");
+function miniature({ run, set, at }, description) {
+  if (set.isText(at)) {
+    const style = set.resultsOf(at) ? "completion clipped lines" : "completion clipped";
+    return completion(shorten(set.texts[at], MOST_SHOWN), style);
+  }
   if (set.absent.has(at)) return element("span", { class: "absent" }, "picture missing");
   /* With its size, it has its place before it is there, and nothing moves when it comes. */
-  const [width, height] = summary.size;
+  const [width, height] = run.size;
   const how = { alt: description, width, height, decoding: "async" };
   return element("img", { src: set.thumb(at), ...how });
 }
@@ -326,25 +397,30 @@ function withMarks(pieces, style) {
   return element("bdi", { class: "completion" }, ...parts);
 }
 
-/* One sample in full, against the base model's of the same prompt and number. */
+/* One sample in full, against another of the same prompt: the base's, or another run's. That is
+   {name, set, at}. */
 
-/* The stage of the lightbox: a picture and, where there is a base, a slider that uncovers it. */
-function pictureStage(summary, set, at, base) {
+/* The stage of the lightbox: a picture and, where there is another, a slider that uncovers it. */
+function pictureStage({ run, set, at }, other) {
   if (set.absent.has(at)) return element("div", { class: "absent" }, "picture missing");
   const prompt = shorten(set.promptOf(at), 120);
-  const alt = `${summary.heading(set.iteration)}: ${prompt}`;
+  const alt = `${run.titleOf(set.iteration)}: ${prompt}`;
   const picture = element("img", { src: set.picture(at), alt });
-  if (base === null || base.absent.has(at)) return element("div", { class: "stage" }, picture);
-  const before = element("img", { src: base.picture(at), alt: `base: ${prompt}`, class: "before" });
+  if (other === null || other.set.absent.has(other.at)) {
+    return element("div", { class: "stage" }, picture);
+  }
+  const beneath = { src: other.set.picture(other.at), alt: `${other.name}: ${prompt}` };
+  const before = element("img", { ...beneath, class: "before" });
   const pair = element("div", { class: "pair" }, picture, before);
-  return element("div", { class: "stage" }, pair, slider(summary.heading(set.iteration), pair));
+  const name = run.number === null ? run.heading(set.iteration) : runName(run);
+  return element("div", { class: "stage" }, pair, slider(other.name, name, pair));
 }
 
-function slider(heading, pair) {
+function slider(other, name, pair) {
   const range = element("input", { type: "range", min: 0, max: 100, value: 0 });
   const show = () => {
     pair.style.setProperty("--uncovered", `${range.value}%`);
-    range.setAttribute("aria-valuetext", `${range.value} % of the base's picture`);
+    range.setAttribute("aria-valuetext", `${range.value} % of ${whose(other)} picture`);
   };
   const follow = (event) => {
     const { left, width } = pair.getBoundingClientRect();
@@ -361,12 +437,12 @@ function slider(heading, pair) {
     if (pair.hasPointerCapture(event.pointerId)) follow(event);
   });
   show();
-  const ends = [element("span", {}, "base"), range, element("span", {}, heading)];
+  const ends = [element("span", {}, other), range, element("span", {}, name)];
   return element("label", { class: "slider" }, ...ends);
 }
 
-/* A completion, its reference with the differences marked, and what the base wrote. */
-function textStage(set, at, base) {
+/* A completion, its reference with the differences marked, and what the other one is. */
+function textStage({ set, at }, other) {
   const text = set.texts[at];
   const reference = set.referenceOf(at);
   const marks = reference === null ? null : compared(text, reference);
@@ -376,10 +452,19 @@ function textStage(set, at, base) {
     const shown = marks ? withMarks(marks[1], "lacking") : completion(reference, "completion");
     parts.push(titled("Reference", shown), legend(marks));
   }
-  if (base !== null) {
-    parts.push(titled("Base's completion", completion(base.texts[at], "completion")));
+  if (other !== null) {
+    const title = `${capital(other.name)}'s completion`;
+    parts.push(titled(title, completion(other.set.texts[other.at], "completion")));
   }
   return element("div", { class: "stage texts" }, ...parts);
+}
+
+function whose(name) {
+  return name === BASE ? `the ${name}'s` : `${name}'s`;
+}
+
+function capital(name) {
+  return `${name[0].toUpperCase()}${name.slice(1)}`;
 }
 
 function titled(title, content) {
@@ -395,16 +480,144 @@ function legend(marks) {
   return element("p", { class: "muted" }, "Marked: words ", only, " and ", lacking, ".");
 }
 
+/* Python in colours, roughly: a program is text that is cut into pieces here, and nothing else. */
+
+const KEYWORDS = new Set(
+  ("False None True and as assert async await break class continue def del elif else except " +
+    "finally for from global if import in is lambda nonlocal not or pass raise return try while " +
+    "with yield").split(" "),
+);
+/* At every character one of these matches, and none goes back: a string that is not closed ends with
+   its line, one in three quotes with the text. */
+const PIECES = new RegExp(
+  [
+    String.raw`(?<comment>#.*)`,
+    String.raw`(?<string>[rbfuRBFU]{0,2}(?:"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)` +
+      String.raw`|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))`,
+    String.raw`(?<number>\d[\w.]*)`,
+    String.raw`(?<word>\w+)`,
+    String.raw`(?<other>[^\w#"']+)`,
+  ].join("|"),
+  "g",
+);
+
+/* The pieces of a program as [class or null, text]. */
+function pieces(program) {
+  return Array.from(program.matchAll(PIECES), ({ 0: text, groups }) => [kindOf(groups), text]);
+}
+
+function kindOf({ comment, string, number, word }) {
+  if (comment) return "comment";
+  if (string) return "string";
+  if (number) return "number";
+  return KEYWORDS.has(word) ? "keyword" : null;
+}
+
+/* Its lines, each a list of nodes and texts. */
+function highlightedLines(program) {
+  const lines = [[]];
+  for (const [kind, text] of pieces(program)) {
+    text.split("\n").forEach((part, index) => {
+      if (index) lines.push([]);
+      if (part) lines.at(-1).push(kind ? element("span", { class: kind }, part) : part);
+    });
+  }
+  return lines;
+}
+
+/* Programs, and what became of their tests. Whatever a program is or returns is text here. */
+
+const LONGEST_PROGRAM = 20_000;
+const VERDICTS = new Map([
+  [true, ["✓", "passed", "right"]],
+  [false, ["✗", "failed", "wrong"]],
+  [null, ["–", "not known", null]],
+]);
+
+/* A program with the results of its tests, and what the other one is. */
+function programStage({ set, at }, other) {
+  const reference = set.referenceOf(at);
+  const parts = [
+    titled("Program", program(set.texts[at], "Program")),
+    titled("Tests", tests(set.resultsOf(at))),
+  ];
+  if (reference !== null) parts.push(titled("Reference", program(reference, "Reference")));
+  if (other !== null) {
+    const title = `${capital(other.name)}'s program`;
+    parts.push(titled(title, program(other.set.texts[other.at], title)));
+    parts.at(-1).append(testsPassed(other.set.resultsOf(other.at)) ?? "");
+  }
+  return element("div", { class: "stage texts" }, ...parts);
+}
+
+/* Code in a box of its own, which scrolls sideways; very long code without numbers and colours. */
+function program(text, name) {
+  if (!text.trim()) return completion(text, "completion");
+  const place = { class: "program", tabindex: 0, role: "region", "aria-label": name };
+  if (text.length > LONGEST_PROGRAM) return element("pre", place, isolated(text));
+  const lines = highlightedLines(text.replace(/\n$/, ""));
+  const drawn = lines.flatMap((line) => [element("span", { class: "line" }, ...line), "\n"]);
+  return element("pre", place, ...drawn);
+}
+
+/* "3 of 5 tests passed"; null where a sample is no program. */
+function testsPassed(results) {
+  if (results === null) return null;
+  const all = counted(results.count, "test");
+  const isKnown = results.passed !== null;
+  const text = isKnown ? `${number(results.passed, 0)} of ${all} passed` : `${all}, not run`;
+  return element("span", { class: "passed" }, text);
+}
+
+function tests(results) {
+  const [shown, parts] = [results.tests.length, [testsPassed(results)]];
+  if (results.problem) parts.push(note("Nothing is known of it: ", isolated(results.problem)));
+  if (results.python === false) parts.push(note("It is not Python, so that nothing was run."));
+  if (shown) parts.push(testTable(results.tests));
+  if (shown && shown < results.count) parts.push(note(`The first ${shown} are listed.`));
+  return element("div", { class: "tests" }, ...parts);
+}
+
+function note(...content) {
+  return element("p", { class: "muted" }, ...content);
+}
+
+function testTable(listed) {
+  const titles = ["result", "call", "expected", "what came"];
+  const head = titles.map((title) => element("th", { scope: "col" }, title));
+  const rows = listed.map(({ call, expected, got, passed }) => {
+    const [mark, word, style] = VERDICTS.get(passed);
+    const verdict = [element("span", { "aria-hidden": "true" }, mark), ` ${word}`];
+    const cells = [call, expected, got].map((text) => element("td", {}, isolated(text)));
+    return element("tr", { class: style }, element("td", {}, ...verdict), ...cells);
+  });
+  return element(
+    "table",
+    {},
+    element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows),
+  );
+}
+
 /* One sample over the page, with all that is known of it; arrow keys go through a list. */
 
 class Lightbox {
-  constructor(summary) {
-    this.summary = summary;
+  constructor() {
+    this.wanted = BASE;
     this.title = element("h2", { id: "lightbox-title" });
     this.place = element("p", { class: "muted", "aria-live": "polite" });
-    this.content = element("div", { class: "content" });
+    /* It scrolls where the screen is small, which the keyboard must be able to do. */
+    this.content = element("div", {
+      class: "content",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Sample",
+    });
     this.previous = button({}, () => this.move(-1), "← Previous");
     this.next = button({}, () => this.move(1), "Next →");
+    this.against = element("select");
+    this.against.addEventListener("change", () => this.compare(this.against.value));
+    this.choice = labelled("Compared with", this.against);
     const close = button({ "aria-label": "Close" }, () => this.dialog.close(), "×");
     const head = element("header", {}, element("div", {}, this.title, this.place), close);
     this.dialog = element(
@@ -412,7 +625,7 @@ class Lightbox {
       { class: "lightbox", "aria-labelledby": "lightbox-title" },
       head,
       this.content,
-      element("nav", { "aria-label": "Samples" }, this.previous, this.next),
+      element("nav", { "aria-label": "Samples" }, this.previous, this.choice, this.next),
     );
     this.dialog.addEventListener("keydown", (event) => this.pressed(event));
     this.dialog.addEventListener("click", (event) => {
@@ -422,8 +635,8 @@ class Lightbox {
     document.body.append(this.dialog);
   }
 
-  /* Shows one of a list, which is {count, at(index) → [iteration, number]}; `closed` is told which
-     one was shown last. */
+  /* Shows one of a list, which is {count, at(index) → sample}; in a row of several runs `others` are
+     samples that it may be compared with. `closed` is told which one was shown last. */
   async open(list, index, closed = () => {}) {
     this.list = list;
     this.closed = closed;
@@ -438,42 +651,69 @@ class Lightbox {
 
   pressed(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    /* The slider has these keys for itself. */
-    if (!by || event.target.type === "range") return;
+    /* The slider and the choice have these keys for themselves, and a program that scrolls sideways. */
+    if (!by || event.target.matches("input, select, pre")) return;
     event.preventDefault();
     this.move(by);
   }
 
   async show(index) {
     this.index = index;
-    const [iteration, at] = this.list.at(index);
-    const set = await sampleSet(iteration);
-    const base = await this.baseOf(set, at);
+    const sample = this.list.at(index);
+    const others = await this.othersOf(sample);
     /* Another one was asked for while the data came. */
     if (this.index !== index) return;
-    this.title.textContent = `${this.summary.heading(iteration)}, ${this.summary.shown} ${at}`;
+    const { run, set, at } = sample;
+    this.title.textContent = `${run.titleOf(set.iteration)}, ${run.shown} ${at}`;
     this.place.textContent = `${number(index + 1, 0)} of ${number(this.list.count, 0)}`;
-    const stage = set.isText(at)
-      ? textStage(set, at, base)
-      : pictureStage(this.summary, set, at, base);
-    this.content.replaceChildren(stage, this.facts(set, at));
-    this.previous.disabled = index === 0;
-    this.next.disabled = index === this.list.count - 1;
+    this.content.replaceChildren(this.stage(sample, this.offered(others)), this.facts(sample));
+    this.endAt(this.previous, index === 0);
+    this.endAt(this.next, index === this.list.count - 1);
   }
 
-  /* The base's samples, where they have one of this prompt and number that is not this one. */
-  async baseOf(set, at) {
-    if (!this.summary.hasBase || set.iteration === 0) return null;
-    const base = await sampleSet(0);
-    const isPair = base.has(at, set.promptOf(at)) && base.isText(at) === set.isText(at);
-    return isPair ? base : null;
+  stage(sample, other) {
+    const { set, at } = sample;
+    if (!set.isText(at)) return pictureStage(sample, other);
+    return set.resultsOf(at) ? programStage(sample, other) : textStage(sample, other);
   }
 
-  facts(set, at) {
+  /* A button that is disabled under the focus would take the keys with it. */
+  endAt(control, isEnd) {
+    if (isEnd && document.activeElement === control) this.content.focus();
+    control.disabled = isEnd;
+  }
+
+  /* What a sample may be compared with: its run's base, and other runs' samples of its row. */
+  async othersOf({ run, set, at }) {
+    if (set.iteration === 0) return [];
+    const base = await run.baseOf(set, at);
+    const found = base === null ? [] : [{ name: BASE, set: base, at }];
+    const others = (this.list.others ?? []).filter(
+      (other) => other.run !== run && other.set.isText(other.at) === set.isText(at),
+    );
+    return [...found, ...others.map((other) => ({ name: runName(other.run), ...other }))];
+  }
+
+  /* The one that was asked for last, where it is there; a choice where there are several. */
+  offered(others) {
+    const other = others.find(({ name }) => name === this.wanted) ?? others[0] ?? null;
+    this.choice.hidden = others.length < 2;
+    refill(this.against, others.map(({ name }) => [name, name]));
+    this.against.value = other?.name ?? "";
+    return other;
+  }
+
+  compare(name) {
+    this.wanted = name;
+    this.show(this.index);
+  }
+
+  facts(sample) {
+    const { run, set, at } = sample;
     const terms = [
       ["prompt", promptText(set.promptOf(at))],
       ["iteration", number(set.iteration, 0)],
-      ["number", `${at}, with seed ${this.summary.seed || "not known"}`],
+      ["number", `${at}, with seed ${run.seed || "not known"}`],
     ];
     const list = element("dl", { class: "about" });
     for (const [term, value] of terms) {
@@ -481,55 +721,105 @@ class Lightbox {
     }
     const hasFile = !set.isText(at) && !set.absent.has(at);
     const original = element("a", { href: set.picture(at) }, "the picture's file");
-    const numbers = scores(this.summary, set, at, true);
+    const numbers = scores(sample, true);
     return element("aside", {}, list, numbers, hasFile ? original : null);
   }
 }
 
-/* The grid: a row a prompt, a column an iteration. Rows are built as they come into view. */
+/* The grid: a row a prompt, and columns of samples. Rows are built as they come into view. */
 
 const AT_ONCE = 8;
 const BEFORE_ASKING = 64;
 
-class Rows {
-  constructor(summary, lightbox, place) {
-    this.summary = summary;
-    this.lightbox = lightbox;
-    this.place = place;
-    this.body = element("tbody", { role: "rowgroup" });
-    whenNear(place, () => reporting(place, this.start()));
+/* The samples of one run at one iteration; `numberIn` says which of them stands in a row. */
+class Column {
+  constructor(run, iteration, numberIn = (row) => row) {
+    this.run = run;
+    this.iteration = iteration;
+    this.numberIn = numberIn;
   }
 
-  async start() {
-    this.sets = await Promise.all(this.summary.columns.map(sampleSet));
-    this.rows = this.sets.reduce((most, set) => (set.count > most.count ? set : most));
-    this.built = 0;
+  /* Asked anew each time: what is called the newest may be so no longer. */
+  get title() {
+    return this.run.titleOf(this.iteration);
+  }
+
+  async load() {
+    this.set = await this.run.sampleSet(this.iteration);
+  }
+
+  /* The sample in a row; null where there is none of its prompt. */
+  sampleIn(row, prompt) {
+    const at = this.numberIn(row);
+    const isThere = at !== null && this.set.has(at, prompt);
+    return isThere ? { run: this.run, set: this.set, at } : null;
+  }
+}
+
+class Rows {
+  /* `prompts` says which rows there are; by default the samples of the longest column. */
+  constructor({ name, columns, prompts = null }, lightbox, place) {
+    this.name = name;
+    this.prompts = prompts;
+    this.lightbox = lightbox;
+    this.place = place;
+    this.columns = columns;
+    whenNear(place, () => reporting(place, this.show(this.columns)));
+  }
+
+  async show(columns) {
+    this.columns = columns;
+    await Promise.all(columns.map((column) => column.load()));
+    /* Others were asked for while the data came. */
+    if (this.columns !== columns) return;
+    if (!this.whole) this.begin();
+    this.lay(AT_ONCE);
+  }
+
+  begin() {
     this.asked = BEFORE_ASKING;
     this.more = button({ class: "more", hidden: true }, () => this.askMore());
     this.end = element("div");
-    this.place.replaceChildren(this.table(), this.more, this.end);
-    this.build();
+    this.whole = element("div");
+    this.place.replaceChildren(this.whole, this.more, this.end);
+  }
+
+  /* Builds the table, with so many rows to begin with. */
+  lay(count) {
+    this.rows = this.prompts ?? longest(this.columns);
+    this.built = 0;
+    this.body = element("tbody", { role: "rowgroup" });
+    this.whole.replaceChildren(this.table());
+    this.build(count);
   }
 
   table() {
-    const titles = ["prompt", ...this.summary.columns.map((each) => this.summary.heading(each))];
+    const titles = ["prompt", ...this.columns.map(({ title }) => title)];
     const cells = titles.map((title) =>
       element("th", { scope: "col", role: "columnheader" }, title),
     );
     const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...cells));
-    const style = `grid columns-${this.sets.length}`;
-    const name = "Samples by iteration";
-    return element("table", { class: style, role: "table", "aria-label": name }, head, this.body);
+    const style = `grid columns-${this.columns.length}`;
+    return element("table", { class: style, role: "table", "aria-label": this.name }, head, this.body);
   }
 
-  build() {
-    const end = Math.min(this.built + AT_ONCE, this.asked, this.rows.count);
+  build(count = AT_ONCE) {
+    const end = Math.min(this.built + count, this.asked, this.rows.count);
     for (; this.built < end; this.built++) this.body.append(this.row(this.built));
     const left = this.rows.count - this.built;
     this.more.hidden = left === 0 || this.built < this.asked;
     const next = Math.min(left, BEFORE_ASKING);
     this.more.textContent = `Show ${next} more of ${counted(this.rows.count, "row")}`;
-    if (left > 0 && this.built < this.asked) whenNear(this.end, () => this.build());
+    if (left > 0 && this.built < this.asked) this.goOnWhenNear();
+  }
+
+  goOnWhenNear() {
+    if (this.waits) return;
+    this.waits = true;
+    whenNear(this.end, () => {
+      this.waits = false;
+      this.build();
+    });
   }
 
   askMore() {
@@ -539,14 +829,15 @@ class Rows {
 
   row(at) {
     const prompt = this.rows.promptOf(at);
-    const shown = this.sets.filter((set) => set.has(at, prompt));
-    const list = { count: shown.length, at: (index) => [shown[index].iteration, at] };
-    const cells = this.sets.map((set) => {
-      const heading = this.summary.heading(set.iteration);
-      const content = set.has(at, prompt)
-        ? this.cell(set, at, heading, () => this.lightbox.open(list, shown.indexOf(set)))
+    const samples = this.columns.map((column) => column.sampleIn(at, prompt));
+    const shown = samples.filter((sample) => sample !== null);
+    const list = { count: shown.length, at: (index) => shown[index], others: newestOf(shown) };
+    const cells = samples.map((sample, index) => {
+      const { title } = this.columns[index];
+      const content = sample
+        ? this.cell(sample, title, () => this.open(list, shown.indexOf(sample), at))
         : [element("div", { class: "absent" }, "not there")];
-      return element("td", { role: "cell", "data-label": heading }, ...content);
+      return element("td", { role: "cell", "data-label": title }, ...content);
     });
     const head = element("th", { scope: "row", role: "rowheader" }, promptText(shorten(prompt, MOST_SHOWN), "clipped"));
     const reference = this.rows.referenceOf(at);
@@ -557,15 +848,120 @@ class Rows {
     return element("tr", { role: "row" }, head, ...cells);
   }
 
-  cell(set, at, heading, open) {
+  open(list, index, row) {
+    this.lightbox.open(list, index, (last) => this.focus(list.at(last), row));
+  }
+
+  /* Gives the focus to what opens a sample in its row, or a newer one in its place. */
+  focus({ run, set }, row) {
+    const prompt = this.rows.promptOf(row);
+    const column = this.columns.findIndex((each) => {
+      const sample = each.sampleIn(row, prompt);
+      return sample?.run === run && sample.set.iteration === set.iteration;
+    });
+    this.body.rows[row]?.cells[column + 1]?.querySelector("button")?.focus({ preventScroll: true });
+  }
+
+  cell(sample, title, open) {
+    const { set, at } = sample;
     const prompt = shorten(set.promptOf(at), 120);
-    const small = miniature(this.summary, set, at, `${heading}: ${prompt}`);
-    const beneath = scores(this.summary, set, at, false);
+    const small = miniature(sample, `${title}: ${prompt}`);
+    const beneath = scores(sample, false);
     if (set.isText(at)) {
-      const name = `Open the completion of ${heading}: ${prompt}`;
-      return [small, beneath, button({ class: "link", "aria-label": name }, open, "open")];
+      const name = `Open the completion of ${title}: ${prompt}`;
+      const passed = testsPassed(set.resultsOf(at));
+      return [small, passed, beneath, button({ class: "link", "aria-label": name }, open, "open")];
     }
     return [button({ class: "plain" }, open, small), beneath];
+  }
+}
+
+function longest(columns) {
+  return columns.map(({ set }) => set).reduce((most, set) => (set.count > most.count ? set : most));
+}
+
+/* Of several runs, what a sample of the row may be compared with, beside its base. */
+function newestOf(samples) {
+  return samples.filter(({ run, set }) => run.number !== null && set.iteration !== 0);
+}
+
+/* The grid of several runs: the base, then each run at its newest iteration or at one that is
+   chosen. */
+class RunGrid {
+  constructor(runs, { rows, prompts, baseOnce }, lightbox, place) {
+    this.runs = runs;
+    this.rows = rows;
+    this.baseOnce = baseOnce;
+    const found = {
+      count: rows.length,
+      promptOf: (row) => prompts[rows[row][0]][0],
+      referenceOf: (row) => prompts[rows[row][0]][1],
+    };
+    const grid = { name: "Samples by run", columns: this.columns(null), prompts: found };
+    this.grid = new Rows(grid, lightbox, place);
+    place.before(this.control(place));
+  }
+
+  control(place) {
+    const iterations = new Set(this.runs.flatMap((run) => run.iterations.map((each) => each.iteration)));
+    const offered = [...iterations].filter((each) => each !== 0).sort((a, b) => a - b);
+    const control = choice([
+      ["", "newest of each"],
+      ...offered.map((each) => [each, `iteration ${number(each, 0)}`]),
+    ]);
+    control.addEventListener("change", () => {
+      const chosen = control.value === "" ? null : Number(control.value);
+      reporting(place, this.grid.show(this.columns(chosen)));
+    });
+    const made = labelled("Runs at", control);
+    made.className = "runs-at";
+    return made;
+  }
+
+  /* At an iteration, or at the newest of each run where that is null. */
+  columns(iteration) {
+    const columns = this.runs.map((run, index) => this.column(run, iteration ?? run.newest, index));
+    const base = this.runs.map((run, index) => (run.hasBase ? this.column(run, 0, index) : null));
+    if (this.baseOnce) return [new FirstOf(BASE, base), ...columns];
+    return columns.flatMap((column, index) => {
+      const isOther = base[index] !== null && column.iteration !== 0;
+      return isOther ? [base[index], column] : [column];
+    });
+  }
+
+  column(run, iteration, index) {
+    const numberIn = (row) => this.rows[row][1 + index];
+    return run.has(iteration) ? new Column(run, iteration, numberIn) : new Lacking(run, iteration);
+  }
+}
+
+/* The column of an iteration that a run has no samples of. */
+class Lacking {
+  constructor({ title }, iteration) {
+    this.title = `${title}, iteration ${number(iteration, 0)}`;
+  }
+
+  async load() {}
+
+  sampleIn() {
+    return null;
+  }
+}
+
+/* Columns that are one: in a row, the first that has a sample there. */
+class FirstOf {
+  constructor(title, columns) {
+    this.title = title;
+    this.columns = columns;
+  }
+
+  async load() {
+    await Promise.all(this.columns.map((column) => column.load()));
+  }
+
+  sampleIn(row, prompt) {
+    const found = this.columns.map((column) => column.sampleIn(row, prompt));
+    return found.find((sample) => sample !== null) ?? null;
   }
 }
 
@@ -846,7 +1242,7 @@ function axes(measure, low, high, top) {
   return [name, most, line, ...ends, below];
 }
 
-/* Every sample of an iteration: chosen, sorted and searched; the histogram of their rewards. */
+/* Every sample of an iteration of a run: chosen, sorted and searched; the histogram of their rewards. */
 
 const SHOWN = [
   ["best", "best first"],
@@ -858,8 +1254,9 @@ const MOST_PROMPTS = 200;
 const REM = parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 class Explorer {
-  constructor(summary, lightbox, place) {
-    this.summary = summary;
+  constructor(runs, lightbox, place) {
+    this.runs = runs;
+    this.run = runs[0];
     this.lightbox = lightbox;
     this.place = place;
     this.numbers = [];
@@ -868,41 +1265,60 @@ class Explorer {
   }
 
   async start() {
-    const newest = this.summary.iterations.at(-1).iteration;
-    this.controls = this.made(newest);
+    this.controls = this.made();
+    this.offer();
+    this.newest();
     this.found = element("output", { class: "muted" });
     this.histogram = element("div", { class: "histogram" });
     this.wall = new Wall({
-      label: `${this.summary.several} of the iteration`,
-      measure: this.summary.size ? this.pictureSizes() : this.textSizes(),
+      label: `${this.run.several} of the iteration`,
+      measure: this.run.size ? this.pictureSizes() : this.textSizes(),
       draw: (index) => this.card(this.numbers[index]),
       open: (index) => this.open(index),
     });
     const form = element("form", { class: "controls" }, ...this.fields());
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", ({ target }) =>
-      reporting(form, this.update(target === this.controls.iteration)),
-    );
+    form.addEventListener("input", ({ target }) => reporting(form, this.changed(target)));
     this.place.append(form, this.histogram, this.found, this.wall.box);
     await this.update(true);
   }
 
-  made(newest) {
-    const { iterations, measures } = this.summary;
-    const made = {
-      iteration: choice(iterations.map((each) => [each.iteration, each.heading])),
+  made() {
+    return {
+      run: choice(this.runs.map(({ title }, index) => [index, title])),
+      iteration: element("select"),
       order: choice(SHOWN),
-      column: choice(measures.map((measure, column) => [column, measure.name])),
+      column: element("select"),
       prompt: element("select"),
       promptHas: element("input", { type: "search" }),
       textHas: element("input", { type: "search" }),
     };
-    made.iteration.value = newest;
-    return made;
+  }
+
+  /* The run's iterations and measures to choose from; another run, or a later state of it, may have
+     others. */
+  offer() {
+    const { iterations, measures } = this.run;
+    refill(this.controls.iteration, iterations.map((each) => [each.iteration, each.heading]));
+    refill(this.controls.column, measures.map((measure, at) => [at, measure.name]));
+  }
+
+  newest() {
+    this.controls.iteration.value = this.run.newest;
+  }
+
+  changed(control) {
+    const { run, iteration } = this.controls;
+    if (control === run) {
+      this.run = this.runs[Number(run.value)];
+      this.offer();
+      this.newest();
+    }
+    return this.update(control === run || control === iteration);
   }
 
   fields() {
-    const { iteration, order, column, prompt, promptHas, textHas } = this.controls;
+    const { run, iteration, order, column, prompt, promptHas, textHas } = this.controls;
     this.promptField = labelled("Prompt", prompt);
     const fields = [
       labelled("Iteration", iteration),
@@ -911,7 +1327,8 @@ class Explorer {
       this.promptField,
       labelled("Prompt has", promptHas),
     ];
-    if (!this.summary.size) fields.push(labelled("Completion has", textHas));
+    if (this.runs.length > 1) fields.unshift(labelled("Run", run));
+    if (!this.run.size) fields.push(labelled("Completion has", textHas));
     return fields;
   }
 
@@ -919,7 +1336,7 @@ class Explorer {
     const caption = 3.9 * REM;
     return {
       width: (room) => Math.min(10 * REM, (room - 16) / 2),
-      height: (width) => Math.round(width * this.summary.aspect + caption),
+      height: (width) => Math.round(width * this.run.aspect + caption),
     };
   }
 
@@ -928,17 +1345,27 @@ class Explorer {
   }
 
   async update(isOther) {
+    const { run } = this;
     const iteration = Number(this.controls.iteration.value);
-    const set = await sampleSet(iteration);
-    const base = this.summary.hasBase && iteration !== 0 ? await sampleSet(0) : null;
-    if (iteration !== Number(this.controls.iteration.value)) return;
+    const set = await run.sampleSet(iteration);
+    const base = await this.baseOf(iteration);
+    if (run !== this.run || iteration !== Number(this.controls.iteration.value)) return;
     this.set = set;
     if (isOther) this.offerPrompts();
-    this.numbers = ordered(set, this.wanted());
-    const all = counted(set.count, this.summary.counted);
-    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.find(base);
     this.wall.show(this.numbers.length);
-    this.drawHistogram(set, base);
+  }
+
+  /* Which samples are wanted, and how they stand to all others. */
+  find(base) {
+    this.numbers = ordered(this.set, this.wanted());
+    const all = counted(this.set.count, this.run.counted);
+    this.found.textContent = `${number(this.numbers.length, 0)} of ${all}`;
+    this.drawHistogram(this.set, base);
+  }
+
+  async baseOf(iteration) {
+    return this.run.hasBase && iteration !== 0 ? this.run.sampleSet(0) : null;
   }
 
   wanted() {
@@ -955,57 +1382,91 @@ class Explorer {
   /* The prompts of this iteration to choose from; many are found by what they say alone. */
   offerPrompts() {
     const { prompts } = this.set;
-    const chosen = this.controls.prompt.value;
     const options = prompts.map(([text], index) => [index, shorten(text, 80) || "(empty prompt)"]);
     this.promptField.hidden = prompts.length > MOST_PROMPTS;
     const offered = this.promptField.hidden ? [] : options;
-    this.controls.prompt.replaceChildren(...choice([["", "all"], ...offered]).children);
-    this.controls.prompt.value = Number(chosen) < offered.length ? chosen : "";
+    refill(this.controls.prompt, [["", "all"], ...offered]);
   }
 
   drawHistogram(set, base) {
     const column = Number(this.controls.column.value);
-    const measure = this.summary.measures[column];
+    const measure = this.run.measures[column];
+    this.histogram.replaceChildren();
     if (!measure) return;
-    const heading = this.summary.heading(set.iteration);
+    const heading = this.run.heading(set.iteration);
     const values = base === null ? null : base.values[column];
-    this.histogram.replaceChildren(histogram(measure, heading, set.values[column], values));
+    this.histogram.append(histogram(measure, heading, set.values[column], values));
   }
 
   card(at) {
     const column = Number(this.controls.column.value);
-    const measure = this.summary.measures[column];
+    const measure = this.run.measures[column];
     const prompt = this.set.promptOf(at);
     const value = measure ? number(this.set.values[column][at], measure.decimals) : "";
+    const passed = testsPassed(this.set.resultsOf(at));
     return [
-      miniature(this.summary, this.set, at, ""),
-      element("span", { class: `value ${measure?.section}` }, value),
+      miniature(this.sample(at), ""),
+      element("span", { class: `value ${measure?.section}` }, value, passed),
       promptText(shorten(prompt, MOST_SHOWN), "caption"),
     ];
   }
 
+  sample(at) {
+    return { run: this.run, set: this.set, at };
+  }
+
   open(index) {
-    const { iteration } = this.set;
-    const list = { count: this.numbers.length, at: (at) => [iteration, this.numbers[at]] };
+    const list = { count: this.numbers.length, at: (at) => this.sample(this.numbers[at]) };
     this.lightbox.open(list, index, (last) => this.wall.focus(last));
   }
 }
 
-/* The page has been read: its parts take their places. */
+/* The page has been read: its parts take their places. It shows one run, or several together. */
+
+/* What shows the samples of one run: nothing, until there are some. */
+class Samples {
+  show(summary) {
+    if (this.run) this.run.take(summary);
+    else this.run = new Run(summary);
+    showPixels([this.run]);
+    if (this.rows || !this.run.iterations.length) return;
+    const lightbox = new Lightbox();
+    this.rows = new Rows(ofOne(this.run), lightbox, document.getElementById("rows"));
+    this.explorer = new Explorer([this.run], lightbox, document.getElementById("explorer"));
+  }
+}
+
+const samples = new Samples();
 
 document.addEventListener("DOMContentLoaded", async () => {
   document.querySelector("body > header").append(themeSwitch());
   const place = document.getElementById("rows");
   try {
-    const summary = new Summary(await load("summary"));
-    document.body.classList.toggle("pixels", summary.isSmall);
-    if (!summary.iterations.length) return;
-    const lightbox = new Lightbox(summary);
-    new Rows(summary, lightbox, place);
-    new Explorer(summary, lightbox, document.getElementById("explorer"));
+    if ("comparison" in place.dataset) await showSeveral(await load("runs"), place);
+    else samples.show(await load("summary"));
   } catch (error) {
     place.before(element("p", { class: "muted", role: "alert" }, error.message));
   }
 });
+
+async function showSeveral(together, place) {
+  const runs = await Promise.all(together.titles.map((title, index) => Run.read(index + 1, title)));
+  showPixels(runs);
+  const sampled = runs.filter((run) => run.iterations.length);
+  if (!sampled.length) return;
+  const lightbox = new Lightbox();
+  new RunGrid(runs, together, lightbox, place);
+  new Explorer(sampled, lightbox, document.getElementById("explorer"));
+}
+
+function showPixels(runs) {
+  document.body.classList.toggle("pixels", runs.every((run) => run.isSmall));
+}
+
+/* The grid of one run: a column an iteration. */
+function ofOne(run) {
+  const columns = run.columns.map((iteration) => new Column(run, iteration));
+  return { name: "Samples by iteration", columns };
+}
 
 })();
