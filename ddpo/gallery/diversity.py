@@ -13,8 +13,8 @@ from ddpo.gallery.run_folder import RunFolder, SampleSet
 
 MOST = 64
 """Samples that are compared: enough for a mean of all their pairs, and soon read."""
-COLLAPSED = 0.5
-"""The part of the base's diversity below which the page says that a run may have collapsed."""
+COLLAPSING, COLLAPSED = 0.5, 0.1
+"""The parts of the base's diversity below which the page says that a run collapses, and has."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,13 @@ class Diversity:
         return decimals_for((self.before, self.after))
 
     @property
-    def collapsed(self) -> bool:
+    def collapsing(self) -> bool:
         """Whether less than half of it is left."""
+        return self.after < COLLAPSING * self.before
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether next to nothing of it is left."""
         return self.after < COLLAPSED * self.before
 
 

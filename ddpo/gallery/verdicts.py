@@ -21,7 +21,7 @@ class Verdicts:
 
 def verdicts(found: Sequence[Change], varied: Diversity | None, kind: Kind) -> Verdicts:
     """Say what changes of rewards and of diversity mean."""
-    warnings = falls(found, kind) + collapse(varied, kind)
+    warnings = collapse(varied, kind) + falls(found, kind)
     return Verdicts(warnings, () if warnings else rises(found))
 
 
@@ -66,13 +66,16 @@ def rises(found: Sequence[Change]) -> tuple[str, ...]:
 
 
 def collapse(found: Diversity | None, kind: Kind) -> tuple[str, ...]:
-    """Say that samples have become alike, where they have."""
-    if found is None or not found.collapsed:
+    """Say that samples become alike, where they do."""
+    if found is None or not found.collapsing:
         return ()
     before, after = _figures(found)
+    state = "have become alike: this run has collapsed"
+    if not found.collapsed:
+        state = "become alike: this run is collapsing"
     return (
         f"Diversity fell from {before} to {after}: {kind.several} of different prompts and seeds "
-        "have become alike, so this run has collapsed or is about to.",
+        f"{state}.",
     )
 
 

@@ -83,7 +83,10 @@ def test_a_collapse_is_said_below_half(kind):
     assert collapse(Diversity(0.4, 0.2), kind) == ()
     assert collapse(None, kind) == ()
     (said,) = collapse(Diversity(0.4, 0.19), kind)
-    assert said.startswith(f"Diversity fell from 0.400 to 0.190: {kind.several} of different")
+    told = f"Diversity fell from 0.400 to 0.190: {kind.several} of different prompts and seeds "
+    assert said == f"{told}become alike: this run is collapsing."
+    (said,) = collapse(Diversity(0.4, 0.039), kind)
+    assert said.endswith("have become alike: this run has collapsed.")
 
 
 def test_the_page_says_it(tmp_path: Path):
