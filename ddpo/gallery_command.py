@@ -23,11 +23,7 @@ def add_gallery(commands: Any) -> None:
         help="samples and rewards of a run, or of several, for a browser or as a picture",
     )
     gallery.add_argument(
-        "runs",
-        metavar="RUN",
-        nargs="+",
-        type=Path,
-        help="a run folder; several stand side by side",
+        "runs", metavar="RUN", nargs="+", help="a run folder; several stand side by side"
     )
     _add_forms(gallery.add_mutually_exclusive_group())
     gallery.add_argument(
@@ -67,30 +63,31 @@ def _gallery(options: argparse.Namespace) -> None:
     for option, form in OF_ONE_FORM.items():
         if getattr(options, option) is not None and not getattr(options, form):
             raise UserError(f"--{option}: only with --{form}; add that, or leave this out")
+    # Here, since those that stand after an option are still text.
+    runs = [Path(run) for run in options.runs]
     if options.serve:
-        _serve(options)
+        _serve(runs, options)
         return
     try:
-        written = _write_several(options) if len(options.runs) > 1 else _write_one(options)
+        written = _write_several(runs, options) if len(runs) > 1 else _write_one(runs[0], options)
     except OSError as error:
         raise UserError(f"the gallery cannot be written: {error}") from error
     show(str(written))
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(runs: list[Path], options: argparse.Namespace) -> None:
     from ddpo.gallery.serving import serve
 
-    if len(options.runs) > 1:
-        raise UserError(f"RUN: {len(options.runs)} are named, and --serve shows one: name one")
+    if len(runs) > 1:
+        raise UserError(f"RUN: {len(runs)} are named, and --serve shows one: name one of them")
     where = {key: getattr(options, key) for key in ("host", "port")}
     given = {key: value for key, value in where.items() if value is not None}
-    serve(options.runs[0], options.out, **given)
+    serve(runs[0], options.out, **given)
 
 
-def _write_one(options: argparse.Namespace) -> Path:
+def _write_one(run: Path, options: argparse.Namespace) -> Path:
     from ddpo.gallery import write_animation, write_figure, write_gallery, write_strip
 
-    (run,) = options.runs
     if options.animation:
         return write_animation(run, options.out, row=options.row or 1)
     if options.strip:
@@ -98,12 +95,12 @@ def _write_one(options: argparse.Namespace) -> Path:
     return (write_figure if options.format == "png" else write_gallery)(run, options.out)
 
 
-def _write_several(options: argparse.Namespace) -> Path:
+def _write_several(runs: list[Path], options: argparse.Namespace) -> Path:
     from ddpo.gallery import write_comparison
 
-    count = len(options.runs)
+    count = len(runs)
     if options.animation or options.strip or options.format == "png":
         raise UserError(f"RUN: {count} are named, and a picture is of one: name one of them")
     if options.out is None:
         raise UserError(f"--out: not given; name the folder for the gallery of these {count} runs")
-    return write_comparison(options.runs, options.out)
+    return write_comparison(runs, options.out)

@@ -177,3 +177,6 @@ def test_the_command_asks_for_a_folder_and_writes_there(
     assert main(["gallery", runs[0], "--out", str(out), runs[1]]) == 0
     assert capsys.readouterr().out.strip() == str(out / "index.html")
     assert not (two[0] / "gallery").exists()
+    for form, why in ((["--strip"], "a picture is of one"), (["--serve"], "--serve shows one")):
+        assert main(["gallery", *runs, *form]) == 2
+        assert f"RUN: 2 are named, and {why}: name one of them" in capsys.readouterr().err
