@@ -33,9 +33,14 @@ def write_gallery(run_folder: Path, out: Path | None = None) -> Path:
     # stopped, what is there opens.
     missing = make_thumbnails(run, gallery)
     write_data(run, gallery, missing)
-    write_whole(gallery.style, style(run.kind).encode())
-    write_whole(gallery.script, script().encode())
-    # JSON can hold lone surrogates, which no encoding can; they become question marks.
-    write_whole(gallery.page, render(run, missing).encode("utf-8", errors="replace"))
+    write_page(gallery, style(run.kind), render(run, missing))
     gallery.keep_only(group.iteration for group in run.sample_sets)
     return gallery.page
+
+
+def write_page(gallery: GalleryFolder, style: str, page: str) -> None:
+    """Write what the page needs beside data and samples, then the page."""
+    write_whole(gallery.style, style.encode())
+    write_whole(gallery.script, script().encode())
+    # JSON can hold lone surrogates, which no encoding can; they become question marks.
+    write_whole(gallery.page, page.encode("utf-8", errors="replace"))

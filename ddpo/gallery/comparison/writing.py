@@ -10,8 +10,7 @@ from ddpo.gallery.comparison.rows import AlignedRow, aligned, same_base
 from ddpo.gallery.comparison.runs import NumberedRun, numbered, read_runs
 from ddpo.gallery.data import register, write_data
 from ddpo.gallery.folder import GalleryFolder
-from ddpo.gallery.page import script
-from ddpo.gallery.whole_file import write_whole
+from ddpo.gallery.writing import write_page
 
 RUNS = "runs"
 
@@ -41,10 +40,7 @@ def write_comparison(run_folders: Sequence[Path], out: Path) -> Path:
     rows = aligned(found)
     base_once = same_base(runs, rows, gallery)
     register(gallery, RUNS, runs_data(runs, rows, base_once))
-    write_whole(gallery.style, style(found[0].kind).encode())
-    write_whole(gallery.script, script().encode())
-    page = render(runs, rows, base_once)
-    write_whole(gallery.page, page.encode("utf-8", errors="replace"))
+    write_page(gallery, style(found[0].kind), render(runs, rows, base_once))
     _keep_only(runs, gallery)
     return gallery.page
 
