@@ -171,6 +171,7 @@ def prepared(
         f"evaluation.samples={evaluated or EVALUATED[task]}",
         "evaluation.num_steps=20",
         "evaluation.guidance_scale=3",
+        "evaluation.guidance_interval=[0, 1]",
     ]
     return prepare_run(load_config(CONFIGS[task], [*common, *overrides]), resume=False)
 

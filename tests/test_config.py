@@ -58,7 +58,8 @@ algorithm.critic algorithm.critic.clip_range algorithm.critic.coef algorithm.cri
 algorithm.entropy_coef algorithm.gamma algorithm.kl_in algorithm.lam algorithm.stop_kl
 algorithm.whiten
 checkpoint checkpoint.every checkpoint.keep
-evaluation evaluation.eta evaluation.every evaluation.guidance_scale evaluation.num_steps
+evaluation evaluation.eta evaluation.every evaluation.guidance_interval
+evaluation.guidance_scale evaluation.num_steps
 evaluation.prompts evaluation.prompts.column evaluation.prompts.config
 evaluation.prompts.dataset evaluation.prompts.file evaluation.prompts.limit evaluation.prompts.set
 evaluation.prompts.split evaluation.prompts.rename evaluation.prompts.template

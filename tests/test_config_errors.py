@@ -162,6 +162,7 @@ def test_betas_are_two_numbers_below_1(betas: list[str]) -> None:
         ({"algorithm": {"kl_target": 6}}, "algorithm.kl_coef"),
         ({"policy": {"eta": 0}}, "policy.eta"),
         ({"policy": {"guidance_interval": [0.5, 0.5]}}, "policy.guidance_interval"),
+        ({"evaluation": {"guidance_interval": [0.5, 0.5]}}, "evaluation.guidance_interval"),
         (
             {"policy": {"shared_noise": True}, "algorithm": {"kind": "nft"}},
             "policy.shared_noise",

@@ -84,8 +84,8 @@ class DiffusionPolicyConfig:
     U-Nets, 4.5 for SD3, 3.5 for FLUX."""
     guidance_interval: tuple[Share, Share] | None = None
     """Part of the chain whose steps have both branches, from 0, the noisiest, to 1: [0.2, 0.8] are
-    the middle three fifths. The other steps run with the prompt alone, in training and held-out
-    samples alike; all are guided when omitted."""
+    the middle three fifths. The other steps run with the prompt alone; all are guided when
+    omitted."""
     shared_noise: bool = False
     """Begin all samples of a prompt in an iteration from the same noise, so that only their steps
     differ; held-out samples have their own."""
@@ -154,12 +154,13 @@ class DiffusionPolicyConfig:
                 f"policy.shared_noise: true would make all samples of a prompt the same, since the "
                 f"chain of {algorithm.kind} has no noise but that; leave the key out"
             )
-        interval = self.guidance_interval
-        if interval is not None and interval[0] >= interval[1]:
-            problems.append(
-                f"policy.guidance_interval: [{interval[0]:g}, {interval[1]:g}] is empty; give "
-                f"where it begins and then where it ends, such as [0.2, 0.8]"
-            )
+        for section, part in (("policy", self), ("evaluation", config.evaluation)):
+            interval = part.guidance_interval
+            if interval is not None and interval[0] >= interval[1]:
+                problems.append(
+                    f"{section}.guidance_interval: [{interval[0]:g}, {interval[1]:g}] is empty; "
+                    f"give where it begins and then where it ends, such as [0.2, 0.8]"
+                )
         if self.eta == 0 and not algorithm.forward_process:
             problems.append(
                 "policy.eta: 0 makes every step deterministic, so there is no action to train"

@@ -180,6 +180,8 @@ class EvaluationConfig:
     """Weight of its noise, 0 for the plain solver; the policy's when omitted."""
     guidance_scale: NonNegativeFloat | None = None
     """Its guidance; the policy's when omitted."""
+    guidance_interval: tuple[Share, Share] | None = None
+    """Part of it that is guided, [0, 1] for all; the policy's when omitted."""
     temperature: PositiveFloat | None = None
     """Of held-out texts; the policy's when omitted."""
     top_k: PositiveInt | None = None

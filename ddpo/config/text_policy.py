@@ -100,7 +100,7 @@ class TextPolicyConfig:
             problems.append("policy.stop: an empty text would end every completion at once")
         problems += [
             f"evaluation.{key}: {value} is for policy.kind: diffusion; leave the key out"
-            for key in ("num_steps", "eta", "guidance_scale")
+            for key in ("num_steps", "eta", "guidance_scale", "guidance_interval")
             if (value := getattr(config.evaluation, key)) is not None
         ]
         return problems

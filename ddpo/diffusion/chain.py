@@ -103,11 +103,7 @@ def training_chain(config: Config, family: Family) -> ChainSettings:
         sampler, policy.num_steps, eta, scale, interval, policy.resolution, "policy"
     )
     _check(family, chain)
-    if policy.guidance_interval is not None and not _has_two_branches(family, chain):
-        raise UserError(
-            f"policy.guidance_interval: no step of this chain has two branches, with a scale of "
-            f"{scale:g} on {policy.model}; leave the key out"
-        )
+    _check_interval(policy.guidance_interval, family, chain, policy.model)
     return chain
 
 
@@ -123,11 +119,12 @@ def heldout_chain(config: Config, family: Family, trained: ChainSettings) -> Cha
         given.num_steps or trained.num_steps,
         trained.eta if given.eta is None else given.eta,
         trained.guidance_scale if given.guidance_scale is None else given.guidance_scale,
-        trained.guidance_interval,
+        given.guidance_interval or trained.guidance_interval,
         trained.resolution,
         "evaluation",
     )
     _check(family, chain)
+    _check_interval(given.guidance_interval, family, chain, config.policy.model)
     return chain
 
 
@@ -143,7 +140,7 @@ def _guided_steps(chain: ChainSettings, two_branches: bool) -> tuple[bool, ...]:
     guided = tuple(two_branches and first <= place < last for place in places)
     if two_branches and not any(guided):
         raise UserError(
-            f"num_steps: none of {chain.num_steps} steps begins in policy.guidance_interval "
+            f"num_steps: none of {chain.num_steps} steps begins in the guidance_interval "
             f"[{first:g}, {last:g}]; take more, or a wider interval"
         )
     return guided
@@ -161,6 +158,17 @@ def _check(family: Family, chain: ChainSettings) -> None:
         raise UserError(
             f"{chain.section}.guidance_scale: {chain.guidance_scale:g} for a model that was "
             f"distilled to do without guidance; leave the key out"
+        )
+
+
+def _check_interval(
+    given: tuple[float, float] | None, family: Family, chain: ChainSettings, model: str
+) -> None:
+    """Refuse an interval where there is nothing to leave out."""
+    if given is not None and not _has_two_branches(family, chain):
+        raise UserError(
+            f"{chain.section}.guidance_interval: no step of this chain has two branches, with a "
+            f"scale of {chain.guidance_scale:g} on {model}; leave the key out"
         )
 
 

@@ -104,6 +104,24 @@ def test_only_the_steps_of_an_interval_are_guided(
         assert [*Chain.of(family, settings, (4, 8, 8)).guided] == guided
 
 
+def test_held_out_samples_have_an_interval_of_their_own(load: Load) -> None:
+    family = load("sd15")
+    given = {"guidance_scale": 2.0, "guidance_interval": [0.0, 1.0]}
+    config = config_of(guidance_scale=3.0, guidance_interval=[0.0, 0.5], evaluation=given)
+    trained = training_chain(config, family)
+    heldout = heldout_chain(config, family, trained)
+    assert [*Chain.of(family, trained, (4, 8, 8)).guided] == [True, True, False, False]
+    assert [*Chain.of(family, heldout, (4, 8, 8)).guided] == [True] * 4
+
+
+def test_an_interval_of_held_out_samples_without_guidance_is_refused(load: Load) -> None:
+    family = load("sd15")
+    given = {"guidance_scale": 1.0, "guidance_interval": [0.0, 0.5]}
+    config = config_of(guidance_scale=3.0, evaluation=given)
+    with pytest.raises(UserError, match=r"^evaluation.guidance_interval: no step of this chain"):
+        heldout_chain(config, family, training_chain(config, family))
+
+
 @pytest.mark.parametrize(
     ("name", "scale", "interval", "problem"),
     [

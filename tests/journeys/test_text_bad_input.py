@@ -58,6 +58,7 @@ def problem(message: str) -> str:
         ("evaluation.eta=0.5", "evaluation.eta: 0.5 is for policy.kind: diffusion; leave the"),
         ("evaluation.num_steps=5", "evaluation.num_steps: 5 is for policy.kind: diffusion; leave"),
         ("evaluation.guidance_scale=2", "evaluation.guidance_scale: 2.0 is for policy.kind: diff"),
+        ("evaluation.guidance_interval=[0,1]", "evaluation.guidance_interval: (0.0, 1.0) is for"),
         ("evaluation.top_p=0", "evaluation.top_p: '0' is not valid: Input should be greater"),
     ],
 )
