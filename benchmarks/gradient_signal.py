@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.report import write_result
-from benchmarks.time_to_reward import CONFIGS, own_reward, prepared
+from benchmarks.time_to_reward import TASKS, own_reward, prepared
 from ddpo import advantages
 from ddpo.randomness import RowGenerator
 from ddpo.run import Run
@@ -226,7 +226,7 @@ def _told(value: float | None, form: str) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=[*CONFIGS])
+    parser.add_argument("task", choices=[*TASKS])
     parser.add_argument("--chains", nargs="+", default=[*CHAINS], choices=[*CHAINS])
     parser.add_argument("--groups", type=int, default=48)
     parser.add_argument("--seed", type=int, default=11)

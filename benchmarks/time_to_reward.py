@@ -3,15 +3,15 @@ settings against the last public DDPO trainer.
 
     pip install trl==0.23.1
     python -m benchmarks.time_to_reward compressibility --seeds 0 1 2 3 4 --out FILE
-    python -m benchmarks.time_to_reward hard_captions --seeds 0 1 2 3 4 --out FILE
+    python -m benchmarks.time_to_reward wrong_captions --seeds 0 1 2 3 4 --out FILE
 
 Both are evaluated alike, and that is not counted: held-out pictures of 20 steps with guidance 3,
 the same prompts and noise every time. A run ends once their mean reward has risen by two standard
-deviations of the base's pictures; for the alignment of pictures with their captions, where even
-true drawings of them score less than that, once it is half way to that of true drawings; when it
-first was a third of the way is told, too. Runs that FILE holds already are not made again, so that
-a long comparison can be made in parts. The other trainer makes 128 samples an iteration of 20 steps
-with guidance 3, in batches of 32, at the learning rate given by `--trl`.
+deviations of the base's pictures; where true drawings of the captions hardly score that much more,
+once it is half way to theirs, and when it first was a third of the way is told, too. Runs that FILE
+holds already are not made again, so that a long comparison can be made in parts. The other trainer
+makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the learning rate
+given by `--trl`.
 """
 
 from __future__ import annotations
@@ -44,22 +44,34 @@ from ddpo.worlds.shapes import pipeline_path
 from ddpo.worlds.shapes.scenes import parse, render, scene_for
 from rewards.files import read_index
 
-CONFIGS = {
-    "compressibility": Path("configs/ddpo_shapes_compressibility.yaml"),
-    "alignment": Path("configs/ddpo_shapes_alignment.yaml"),
-    "hard_captions": Path("benchmarks/hard_captions.yaml"),
-}
-RISE = 2.0
-"""Of the mean reward, in standard deviations of the base's pictures, for compressibility."""
 
-WAY = 0.5
-"""Of the mean reward, from the base's pictures to true drawings, for both kinds of alignment."""
+@dataclass(frozen=True)
+class Task:
+    """What both trainers are to do.
+
+    Attributes:
+        config: of this project's run, with the prompts and the reward of both.
+        evaluated: held-out pictures; more where prompts differ and the rise is small.
+        way: until which part of the way to true drawings; None until the rise is `RISE`.
+    """
+
+    config: Path
+    evaluated: int = 128
+    way: float | None = None
+
+
+TASKS = {
+    "compressibility": Task(Path("configs/ddpo_shapes_compressibility.yaml")),
+    "alignment": Task(Path("configs/ddpo_shapes_alignment.yaml"), evaluated=256, way=0.5),
+    "hard_captions": Task(Path("benchmarks/hard_captions.yaml"), way=0.5),
+    "wrong_captions": Task(Path("benchmarks/wrong_captions.yaml")),
+}
+
+RISE = 2.0
+"""Of the mean reward, in standard deviations of the base's pictures."""
 
 THIRD = 2 / 3
-"""Of the target of alignment: a third of the way."""
-
-EVALUATED = {"compressibility": 128, "alignment": 256, "hard_captions": 128}
-"""Held-out pictures: more where prompts differ and the rise is small."""
+"""Of a target that is half of the way: a third of the way."""
 
 COSTS = ("passes", "seconds", "cpu_seconds")
 
@@ -90,7 +102,7 @@ def main() -> None:
         total: dict[str, Any] = {"reached": len(reached)}
         if reached == runs:  # a median of those that arrived would flatter
             total |= {key: spread([run[key] for run in runs]) for key in COSTS}
-        if options.task != "compressibility":
+        if TASKS[options.task].way is not None:
             total["third"] = {run["seed"]: passes_until(run, THIRD) for run in runs}
         write_result(options.out, {**settings, **total, "runs": runs})
 
@@ -102,10 +114,10 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         own = ["train.ema_decay=0", "lora=null"] if options.trl else []
         run = prepared(options.task, [*options.overrides, *own], seed, folder)
         base, sd = base_evaluation(run)
-        target = RISE
-        if options.task != "compressibility":
+        target, way = RISE, TASKS[options.task].way
+        if way is not None:
             drawn = score_of_drawings(run, seed)
-            target = WAY * (drawn - base["evaluation/reward"]) / sd
+            target = way * (drawn - base["evaluation/reward"]) / sd
         with StopRequest(run.accelerator) as stop:
             trainer = (
                 Trainer(lambda: iterate(run, stop), lambda: run.state.network_passes)
@@ -168,12 +180,12 @@ def prepared(
     common = [
         f"seed={seed}",
         f"output_dir={folder}",
-        f"evaluation.samples={evaluated or EVALUATED[task]}",
+        f"evaluation.samples={evaluated or TASKS[task].evaluated}",
         "evaluation.num_steps=20",
         "evaluation.guidance_scale=3",
         "evaluation.guidance_interval=[0, 1]",
     ]
-    return prepare_run(load_config(CONFIGS[task], [*common, *overrides]), resume=False)
+    return prepare_run(load_config(TASKS[task].config, [*common, *overrides]), resume=False)
 
 
 def _base_samples(run: Run) -> list[dict[str, Any]]:
@@ -213,7 +225,7 @@ def line(run: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=[*CONFIGS])
+    parser.add_argument("task", choices=[*TASKS])
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of this project's run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--trl", type=float, help="run the other trainer, at this learning rate")

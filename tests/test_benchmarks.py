@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from torch import nn
 
+from benchmarks.caption_room import Look, look, room_in_sd
 from benchmarks.gradient_signal import cosine, jackknife, noise, product, signal, useful
 from benchmarks.overhead import Passes
 from benchmarks.report import provenance, spread, told
 from benchmarks.study import settings
-from benchmarks.time_to_reward import CONFIGS, passes_until
+from benchmarks.time_to_reward import TASKS, passes_until
 from ddpo.config.reading import load_config
+from ddpo.worlds.shapes import pipeline_path
 from tests.support.language_models import write_language_model
 
 ROOT = Path(__file__).parents[1]
@@ -110,11 +113,31 @@ def test_time_to_reward_runs(tmp_path: Path) -> None:
     assert run["base_std"] == pytest.approx(0.17, abs=0.05)
 
 
+def test_the_room_of_captions_is_in_deviations_of_all_their_pictures() -> None:
+    near, far = Look("a", [0.0, 2.0], [4.0, 4.0], 0.5), Look("b", [4.0, 6.0], [6.0, 6.0], 0.0)
+    assert (near.room, far.room) == (3.0, 1.0)
+    assert room_in_sd([near]) == 3.0  # pictures deviate by 1 from their mean
+    assert room_in_sd([near, far]) == pytest.approx(2 / 5**0.5)  # and all four by 1 and 3
+
+
+def test_captions_are_looked_at_by_pictures_and_true_drawings() -> None:
+    model = str(pipeline_path())
+    pipeline = StableDiffusionPipeline.from_pretrained(model, safety_checker=None)
+    captions = ["a red circle on a gray background", "a small blue star on a white background"]
+    found = look(pipeline, captions, 2, noise=0, drawings=0)
+    assert [one.caption for one in found] == captions
+    assert all(len(one.pictures) == len(one.drawings) == 2 for one in found)
+    assert all(min(one.drawings) > 0.8 and one.right in (0.0, 0.5, 1.0) for one in found)
+    again = look(pipeline, captions, 2, noise=0, drawings=1)
+    assert [one.pictures for one in again] == [one.pictures for one in found]
+    assert [one.drawings for one in again] != [one.drawings for one in found]
+
+
 @pytest.mark.parametrize("task", ["compressibility", "alignment"])
 def test_every_setting_of_the_study_is_one(task: str) -> None:
     named = list(settings(task, []))
     assert len({(topic, name) for topic, name, _ in named}) == len(named) > 10
-    configs = [load_config(CONFIGS[task], overrides) for _, _, overrides in named]
+    configs = [load_config(TASKS[task].config, overrides) for _, _, overrides in named]
     assert len({repr(config) for config in configs}) == len(configs)  # no two are the same
 
 
