@@ -19,7 +19,7 @@ from benchmarks.gradient_signal import cosine, jackknife, noise, product, signal
 from benchmarks.overhead import Passes
 from benchmarks.report import provenance, spread, told
 from benchmarks.study import settings
-from benchmarks.time_to_reward import TASKS, passes_until
+from benchmarks.time_to_reward import TASKS, passes_until, summary
 from ddpo.config.reading import load_config
 from ddpo.worlds.shapes import pipeline_path
 from tests.support.language_models import write_language_model
@@ -101,6 +101,15 @@ def test_passes_until_a_part_of_the_target_was_first_gained() -> None:
     curve = [{"passes": passes, "gain": gain} for passes, gain in gains.items()]
     run = {"target": 1.0, "curve": curve}
     assert [passes_until(run, part) for part in (0.5, 2 / 3, 1.0, 2.0)] == [10, 20, 40, None]
+
+
+def test_a_run_that_never_arrived_is_the_longest() -> None:
+    costs = [(30, 3.0), (None, None), (10, 1.0)]
+    runs = [{"passes": p, "seconds": s, "cpu_seconds": s} for p, s in costs]
+    found = summary("compressibility", runs)
+    assert found["reached"] == 2
+    assert found["passes"] == {"median": 30, "least": 10, "most": None}
+    assert summary("compressibility", runs[1:])["seconds"]["median"] is None
 
 
 def test_time_to_reward_runs(tmp_path: Path) -> None:
