@@ -199,7 +199,8 @@ def test_a_server_that_is_gone_is_said_and_one_that_is_back_is_followed(
     page.get_by_text("The server does not answer. This page is as it was at").wait_for()
     add(run, 20)
     with served(run, site.server.port):
-        page.locator("#rows th", has_text="iteration 20, latest").wait_for()
+        # the page itself gives a request up after 10 s, and asks again 3 s later
+        page.locator("#rows th", has_text="iteration 20, latest").wait_for(timeout=40_000)
         page.get_by_text(FOLLOWS).wait_for()
         opened.__exit__(None, None, None)
 
