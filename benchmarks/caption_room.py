@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from torch import Tensor
 
 import rewards
 from benchmarks.report import write_result
 from ddpo.worlds.shapes import pipeline_path
-from ddpo.worlds.shapes.evaluate import generate
-from ddpo.worlds.shapes.scenes import heldout_captions, parse, render, scene_for, training_captions
+from ddpo.worlds.shapes.evaluate import generate, true_drawings
+from ddpo.worlds.shapes.scenes import heldout_captions, parse, training_captions
+from ddpo.worlds.shapes.stage import as_tensor
 
 RIGHT = 0.25
 """Of the base's pictures of a caption, at most, where it has something to learn."""
@@ -88,17 +88,15 @@ def look(
     pipeline: Any, captions: Sequence[str], count: int, noise: int, drawings: int
 ) -> list[Look]:
     """So many pictures and drawings of each caption, judged; `noise` and `drawings` are seeds."""
-    reward, accuracy = (
-        rewards.make("clip_alignment", model="shapes"),
-        rewards.make("shapes_accuracy"),
-    )
+    reward = rewards.make("clip_alignment", model="shapes")
+    accuracy = rewards.make("shapes_accuracy")
     rng = np.random.default_rng(drawings)
     found: list[Look] = []
     for start in range(0, len(captions), AT_ONCE // count):
         several = captions[start : start + AT_ONCE // count]
         asked = [caption for caption in several for _ in range(count)]
-        pictures = as_images(generate(pipeline, asked, seed=noise + start))
-        drawn = as_images(np.stack([render(scene_for(parse(text), rng)) for text in asked]))
+        pictures = as_tensor(generate(pipeline, asked, seed=noise + start))
+        drawn = true_drawings([parse(caption) for caption in asked], rng)
         earned, due, right = (
             judge.score(images, asked).values.double().view(-1, count)
             for judge, images in ((reward, pictures), (reward, drawn), (accuracy, pictures))
@@ -108,11 +106,6 @@ def look(
             for place, caption in enumerate(several)
         ]
     return found
-
-
-def as_images(pictures: np.ndarray) -> Tensor:
-    """What a reward sees."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
 
 
 def room_in_sd(looks: Sequence[Look]) -> float:

@@ -42,7 +42,8 @@ from ddpo.run import Run, prepare_run
 from ddpo.stopping import StopRequest
 from ddpo.training import iterate
 from ddpo.worlds.shapes import pipeline_path
-from ddpo.worlds.shapes.scenes import parse, render, scene_for
+from ddpo.worlds.shapes.evaluate import true_drawings
+from ddpo.worlds.shapes.scenes import parse
 from rewards.files import read_index
 
 
@@ -170,9 +171,8 @@ def base_evaluation(run: Run) -> tuple[Row, float]:
 def score_of_drawings(run: Run, seed: int) -> float:
     """The mean reward of a true drawing of each held-out prompt."""
     prompts = [sample["prompt"] for sample in _base_samples(run)]
-    rng = np.random.default_rng(seed)
-    drawn = np.stack([render(scene_for(parse(prompt), rng)) for prompt in prompts])
-    pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2) / 255
+    claims = [parse(prompt) for prompt in prompts]
+    pictures = true_drawings(claims, np.random.default_rng(seed))
     return float(own_reward(run).score(pictures, prompts).values.mean())
 
 

@@ -1,6 +1,7 @@
 """How well the shipped weights do: the figures of the model card."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ from torch import Tensor
 from ddpo.worlds.shapes.clip import load_clip
 from ddpo.worlds.shapes.negatives import ALTERATIONS, altered
 from ddpo.worlds.shapes.preferences import draw_pairs, properties, taste
-from ddpo.worlds.shapes.scenes import Scene, claim_of, claims, heldout_captions, render, scene_for
+from ddpo.worlds.shapes.scenes import (
+    Claim,
+    Scene,
+    claim_of,
+    claims,
+    heldout_captions,
+    render,
+    scene_for,
+)
 from ddpo.worlds.shapes.stage import as_tensor
 from ddpo.worlds.shapes.train_autoencoder import reconstruct
 from ddpo.worlds.shapes.verifier import matches
@@ -31,6 +40,11 @@ def random_scenes(count: int, seed: int, held_out: bool = False) -> list[Scene]:
 def full_caption(scene: Scene) -> str:
     """All that can be said of a scene: both sizes, and the position."""
     return claim_of(scene, sizes=(True, True), position=True).caption()
+
+
+def true_drawings(stated: Iterable[Claim], rng: np.random.Generator) -> Float[Tensor, "b 3 64 64"]:
+    """A true drawing of each claim, as rewards see pictures."""
+    return as_tensor(np.stack([render(scene_for(claim, rng)) for claim in stated]))
 
 
 def generate(
@@ -100,7 +114,7 @@ def clip_accuracy(
     model, preprocess, tokenize = load_clip(folder)
     rng = np.random.default_rng([seed, 5])
     stated = list(itertools.islice(claims(seed, held_out=True), count))
-    pixels = as_tensor(np.stack([render(scene_for(claim, rng)) for claim in stated]))
+    pixels = true_drawings(stated, rng)
     if vae is not None:
         pixels = (reconstruct(vae, pixels * 2 - 1) + 1) / 2
     images = F.normalize(model.encode_image(preprocess(pixels)), dim=-1)
