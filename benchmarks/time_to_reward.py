@@ -7,7 +7,7 @@ settings against the last public DDPO trainer.
 
 Both are evaluated alike, and that is not counted: held-out pictures of 20 steps with guidance 3,
 the same prompts and noise every time. A run ends once their mean reward has risen by two standard
-deviations of the base's pictures; where true drawings of the captions hardly score that much more,
+deviations of the base's pictures; where true drawings of the captions hardly earn that much more,
 once it is half way to theirs, and when it first was a third of the way is told, too. Runs that FILE
 holds already are not made again, so that a long comparison can be made in parts. The other trainer
 makes 128 samples an iteration of 20 steps with guidance 3, in batches of 32, at the learning rate
@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         base, sd = base_evaluation(run)
         target, way = RISE, TASKS[options.task].way
         if way is not None:
-            drawn = score_of_drawings(run, seed)
+            drawn = reward_of_drawings(run, seed)
             target = way * (drawn - base["evaluation/reward"]) / sd
         with StopRequest(run.accelerator) as stop:
             trainer = (
@@ -168,7 +168,7 @@ def base_evaluation(run: Run) -> tuple[Row, float]:
     return base, statistics.pstdev(sample["total"] for sample in _base_samples(run))
 
 
-def score_of_drawings(run: Run, seed: int) -> float:
+def reward_of_drawings(run: Run, seed: int) -> float:
     """The mean reward of a true drawing of each held-out prompt."""
     prompts = [sample["prompt"] for sample in _base_samples(run)]
     claims = [parse(prompt) for prompt in prompts]
