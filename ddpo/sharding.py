@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, extract_model_from_parallel
 from torch import Tensor, nn
+from torch.distributed import all_gather_into_tensor
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 
 def passes_are_local(accelerator: Accelerator) -> bool:
@@ -52,7 +53,11 @@ def whole(tensor: Tensor) -> Tensor:
     """The tensor with the pieces of all processes; itself where each has all of it. A
     collective.
     """
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    if not isinstance(tensor, DTensor):
+        return tensor
+    if tensor.device.type == "cpu" and tensor.placements == (Shard(0),):
+        return _rows_together(tensor)
+    return tensor.full_tensor()
 
 
 def whole_on_main(tensors: Mapping[str, Tensor], *, is_main: bool) -> dict[str, Tensor]:
@@ -80,3 +85,20 @@ def placed_like(tensor: Tensor, like: Tensor) -> Tensor:
     if isinstance(moved, DTensor) or not isinstance(like, DTensor):
         return moved
     return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def _rows_together(tensor: DTensor) -> Tensor:
+    """`full_tensor()` of rows that lie in order on the processes, by torch's plain gathering.
+
+    Without a GPU `full_tensor()` gathers by gloo's coalesced way, in which a process now and then
+    dies of a double free (torch 2.15; github.com/pytorch/pytorch/issues/65231).
+    """
+    processes = tensor.device_mesh.size()
+    rows, *others = tensor.shape
+    share = -(-rows // processes)
+    local = tensor.to_local()
+    padded = local.new_zeros(share, *others)
+    padded[: len(local)] = local
+    gathered = local.new_empty(share * processes, *others)
+    all_gather_into_tensor(gathered, padded, group=tensor.device_mesh.get_group())
+    return gathered[:rows]
