@@ -44,6 +44,7 @@ class Setting:
 
     dtype: str = "bf16"
     attention: str | None = None
+    channels_last: bool = False
     compile: bool = False
 
 
@@ -52,7 +53,9 @@ SETTINGS = (
     Setting("fp16"),
     Setting(attention="xformers"),
     Setting(attention="eager"),
+    Setting(channels_last=True),
     Setting(compile=True),
+    Setting(channels_last=True, compile=True),
 )
 
 
@@ -160,6 +163,7 @@ def configured(model: Path, setting: Setting, batch: int, *, tiny: bool) -> Conf
             "num_steps": STEPS,
             "guidance_scale": 5.0,
             "precision": {"network": setting.dtype, "text_encoder": setting.dtype},
+            "channels_last": setting.channels_last,
             "compile": setting.compile,
             **({"attention": setting.attention} if setting.attention else {}),
             **({"resolution": 16} if tiny else {}),
@@ -181,7 +185,7 @@ def configured(model: Path, setting: Setting, batch: int, *, tiny: bool) -> Conf
 def line(row: dict[str, Any]) -> str:
     """A row in Markdown."""
     named = [row["model"], row["dtype"], row["attention"] or "native"]
-    named.append("yes" if row["compile"] else "no")
+    named += ["yes" if row[key] else "no" for key in ("channels_last", "compile")]
     if "refused" in row:
         return f"| {' | '.join(named)} | {row['refused']} |"
     figures = [

@@ -5,7 +5,8 @@
 
 First it proves that both compute the same update: the log-probs of the same trajectories, and the
 gradient of the same loss. Then iterations of both alternate in one process, and ratios are of
-neighbours. Peak memory is of each in a process of its own. The pipeline is the embedded `shapes`,
+neighbours. This project runs with both layouts of its convolutions' kernels. Peak memory is of each
+in a process of its own. The pipeline is the embedded `shapes`,
 with one change: its last step has noise, because that trainer trains it as if it had.
 """
 
@@ -21,6 +22,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,10 @@ from ddpo.training import iterate
 from ddpo.trajectory import Trajectory
 from ddpo.worlds.shapes import pipeline_path
 
-TRAINERS = ("trl", "ddpo")
+OURS = {"ddpo": False, "ddpo_channels_last": True}
+"""This project's runs: whether with `policy.channels_last`."""
+
+TRAINERS = ("trl", *OURS)
 
 
 def main() -> None:
@@ -68,7 +73,7 @@ def main() -> None:
             case = asdict(geometry) | speed(model, geometry, options.iterations)
             case["peak_memory"] = {name: in_a_process(name, geometry) for name in TRAINERS}
             result["cases"].append(case)
-            print(line(case), flush=True)
+            print(*lines(case), sep="\n", flush=True)
             write_result(options.out, result)
 
 
@@ -81,7 +86,7 @@ def pipeline_with_noise_in_its_last_step(folder: Path) -> Path:
     return model
 
 
-def ours(model: Path, geometry: Geometry) -> Config:
+def ours(model: Path, geometry: Geometry, *, channels_last: bool = False) -> Config:
     """A run of this project that does what that trainer does. How samples share passes is left to
     it.
     """
@@ -93,6 +98,7 @@ def ours(model: Path, geometry: Geometry) -> Config:
             "model": str(model),
             "num_steps": geometry.num_steps,
             "guidance_scale": geometry.guidance_scale,
+            "channels_last": channels_last,
         },
         "prompts": {"set": "shapes"},
         "rewards": {"jpeg_compressibility": 1.0},
@@ -169,20 +175,29 @@ def own_gradients(run: Run, trajectory: Trajectory, advantages: Tensor) -> dict[
 def speed(model: Path, geometry: Geometry, iterations: int) -> dict[str, Any]:
     """Seconds of alternating iterations and their ratios, and network passes of one."""
     trl = theirs(model, geometry)
-    run = prepare_run(ours(model, geometry), resume=False)
+    runs = {
+        name: prepare_run(ours(model, geometry, channels_last=last), resume=False)
+        for name, last in OURS.items()
+    }
     seconds: dict[str, list[float]] = {name: [] for name in TRAINERS}
-    with StopRequest(run.accelerator) as stop:
-        work = {"trl": trl.iterate, "ddpo": lambda: iterate(run, stop)}
+    with StopRequest(runs["ddpo"].accelerator) as stop:
+        work = {name: partial(iterate, run, stop) for name, run in runs.items()}
+        work["trl"] = trl.iterate
         for number in range(iterations + 1):
             order = TRAINERS if number % 2 else TRAINERS[::-1]
             for name in order:
                 taken = timed(work[name])
                 seconds[name] += [taken] * (number > 0)  # the first warms up
-    run.scorer.close()
-    passes = {"trl": trl.network_passes, "ddpo": run.policy.network_passes}
+    for run in runs.values():
+        run.scorer.close()
+    passes = {name: run.policy.network_passes for name, run in runs.items()}
+    passes["trl"] = trl.network_passes
     return {
         "seconds": seconds,
-        "speedup": spread([a / b for a, b in zip(*seconds.values(), strict=True)]),
+        "speedup": {
+            name: spread([a / b for a, b in zip(seconds["trl"], seconds[name], strict=True)])
+            for name in OURS
+        },
         "network_passes": {name: count // (iterations + 1) for name, count in passes.items()},
     }
 
@@ -210,7 +225,7 @@ def peak_memory(trainer: str, model: Path, geometry: Geometry) -> int:
             trl.iterate()
             del trl
             continue
-        run = prepare_run(ours(model, chosen), resume=False)
+        run = prepare_run(ours(model, chosen, channels_last=OURS[trainer]), resume=False)
         with StopRequest(run.accelerator) as stop:
             iterate(run, stop)
             iterate(run, stop)
@@ -219,16 +234,17 @@ def peak_memory(trainer: str, model: Path, geometry: Geometry) -> int:
     return resident_most() - before
 
 
-def line(case: dict[str, Any]) -> str:
-    """A case in Markdown."""
-    sizes, passes = case["peak_memory"], case["network_passes"]
-    return (
-        f"| {case['batch']} | {case['samples']} | {told(spread(case['seconds']['trl']), 1)} "
-        f"| {told(spread(case['seconds']['ddpo']), 1)} | {told(case['speedup'])} "
-        f"| {passes['trl']:,} | {passes['ddpo']:,} "
-        f"| {sizes['trl'] / 1e6:.0f} | {sizes['ddpo'] / 1e6:.0f} "
-        f"| {sizes['ddpo'] / sizes['trl']:.2f} |"
-    )
+def lines(case: dict[str, Any]) -> list[str]:
+    """A case in Markdown, a line for each of this project's runs."""
+    sizes, passes, seconds = case["peak_memory"], case["network_passes"], case["seconds"]
+    return [
+        f"| {case['batch']} | {case['samples']} | {'yes' if last else 'no'} "
+        f"| {told(spread(seconds['trl']), 1)} | {told(spread(seconds[name]), 1)} "
+        f"| {told(case['speedup'][name])} | {passes['trl']:,} | {passes[name]:,} "
+        f"| {sizes['trl'] / 1e6:.0f} | {sizes[name] / 1e6:.0f} "
+        f"| {sizes[name] / sizes['trl']:.2f} |"
+        for name, last in OURS.items()
+    ]
 
 
 def _options() -> argparse.Namespace:

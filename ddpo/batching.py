@@ -10,8 +10,12 @@ from dataclasses import dataclass, replace
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
-ROWS_OF_A_TRAINING_PASS = 32
-"""Of the network, when `micro_batch_size` is omitted: small networks gain little beyond it."""
+ROWS_OF_A_SAMPLING_PASS = 64
+"""Of the network, when `sample_batch_size` is omitted: 128 of a small one leave a CPU's caches."""
+
+ROWS_OF_A_TRAINING_PASS = 48
+"""Of the network at most, when `micro_batch_size` is omitted: activations of twice as many gain
+little."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +116,28 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
             f"(train.updates_per_iteration); the nearest possible: {' or '.join(nearest)}"
         )
     per_update = train.samples_per_iteration // (processes * train.updates_per_iteration)
+    sample_batch = train.sample_batch_size
+    if sample_batch is None:
+        sample_batch = ROWS_OF_A_SAMPLING_PASS // config.policy.rows_of_a_sample
     micro_batch, actions_per_pass = _training_pass(config, per_update)
     return BatchPlan(
         samples=train.samples_per_iteration,
         group_size=group_size,
         updates=train.updates_per_iteration,
         processes=processes,
-        sample_batch=min(train.sample_batch_size, per_update * train.updates_per_iteration),
+        sample_batch=min(sample_batch, per_update * train.updates_per_iteration),
         micro_batch=min(micro_batch, per_update),
         actions_per_pass=min(actions_per_pass, config.policy.longest_chain),
     )
+
+
+def heldout_batch(config: Config, plan: BatchPlan) -> int:
+    """Most held-out samples of a pass: no more rows of the network than training samples make, of
+    which guidance may make fewer, and no more samples.
+    """
+    policy = config.policy
+    rows, heldout = policy.rows_of_a_sample, policy.rows_of_a_heldout_sample(config.evaluation)
+    return max(1, plan.sample_batch * rows // max(rows, heldout))
 
 
 def _training_pass(config: Config, samples: int) -> tuple[int, int]:
@@ -129,8 +145,14 @@ def _training_pass(config: Config, samples: int) -> tuple[int, int]:
     train, policy = config.train, config.policy
     rows = ROWS_OF_A_TRAINING_PASS // policy.rows_of_a_sample
     if policy.most_actions_per_pass is None:  # a row scores all that it is asked for
-        return train.micro_batch_size or rows, train.actions_per_pass or policy.longest_chain
+        micro_batch = train.micro_batch_size or _evenly(samples, rows)
+        return micro_batch, train.actions_per_pass or policy.longest_chain
     if train.micro_batch_size is not None:
         return train.micro_batch_size, train.actions_per_pass or 1
-    micro_batch = max(1, rows // (train.actions_per_pass or 1))
-    return micro_batch, train.actions_per_pass or max(1, rows // min(micro_batch, samples))
+    micro_batch = _evenly(samples, max(1, rows // (train.actions_per_pass or 1)))
+    return micro_batch, train.actions_per_pass or max(1, rows // micro_batch)
+
+
+def _evenly(samples: int, most: int) -> int:
+    """Samples of a pass when as few passes as can be share them evenly."""
+    return math.ceil(samples / math.ceil(samples / most))

@@ -82,7 +82,11 @@ def _scored(
     generator = RowGenerator(run.config.seed, EVALUATION, mine)
     scoring = run.scorer.begin(keep_details)
     trajectory = collect(
-        sample, run.heldout, generator, fitted=partial(fit_sampling, run), each=scoring.add
+        sample,
+        run.heldout,
+        generator,
+        fitted=partial(fit_sampling, run, heldout=True),
+        each=scoring.add,
     )
     scores = scoring.finish(trajectory, count)
     if scores.failures:

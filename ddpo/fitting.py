@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from ddpo.batching import BatchPlan
+from ddpo.batching import BatchPlan, heldout_batch
 from ddpo.distributed import largest
 from ddpo.errors import RunError
 from ddpo.run import Run
@@ -66,9 +66,15 @@ def fitted(
     return result
 
 
-def fit_sampling(run: Run, work: Callable[[int], Trajectory]) -> Trajectory:
+def fit_sampling(
+    run: Run, work: Callable[[int], Trajectory], *, heldout: bool = False
+) -> Trajectory:
     """What `work` samples with the largest batch that fits."""
-    return fitted(run, lambda plan: work(plan.sample_batch), BatchPlan.smaller_sampling)
+
+    def sample(plan: BatchPlan) -> Trajectory:
+        return work(heldout_batch(run.config, plan) if heldout else plan.sample_batch)
+
+    return fitted(run, sample, BatchPlan.smaller_sampling)
 
 
 def attempted(accelerator: Accelerator, work: Callable[[], T]) -> T | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, extract_model_from_parallel
 from torch import Tensor, nn
@@ -78,12 +79,14 @@ def whole_on_main(tensors: Mapping[str, Tensor], *, is_main: bool) -> dict[str, 
 
 
 def placed_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """A tensor in the dtype and on the device of `like`, and in pieces where that is. Exchanges
-    nothing: every process has all of it, or its piece already.
+    """A tensor in the dtype, on the device and in the memory layout of `like`, and in pieces where
+    that is. Exchanges nothing: every process has all of it, or its piece already.
     """
     moved = tensor.to(like.device, like.dtype)
-    if isinstance(moved, DTensor) or not isinstance(like, DTensor):
+    if isinstance(moved, DTensor):
         return moved
+    if not isinstance(like, DTensor):
+        return moved if moved.stride() == like.stride() else torch.empty_like(like).copy_(moved)
     return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ddpo.batching import BatchPlan, plan_batches
+from ddpo.batching import BatchPlan, heldout_batch, plan_batches
 from ddpo.config.reading import decode_config
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
@@ -38,7 +38,7 @@ def test_a_geometry_by_hand() -> None:
         group_size=8,
         updates=4,
         processes=2,
-        sample_batch=64,
+        sample_batch=32,
         micro_batch=12,
         actions_per_pass=1,
     )
@@ -52,11 +52,12 @@ def test_a_geometry_by_hand() -> None:
 @pytest.mark.parametrize(
     ("train", "sample_batch", "micro_batch"),
     [
-        ({"samples_per_iteration": 256}, 64, 16),
-        ({"samples_per_iteration": 256, "actions_per_pass": 5}, 64, 3),
-        ({"samples_per_iteration": 256, "actions_per_pass": 50}, 64, 1),
-        ({"samples_per_iteration": 256, "updates_per_iteration": 16}, 64, 16),
-        ({"samples_per_iteration": 24, "sample_batch_size": 10}, 10, 16),
+        ({"samples_per_iteration": 256}, 32, 24),
+        ({"samples_per_iteration": 128}, 32, 22),  # 5 x 22 + 18
+        ({"samples_per_iteration": 256, "actions_per_pass": 5}, 32, 4),
+        ({"samples_per_iteration": 256, "actions_per_pass": 50}, 32, 1),
+        ({"samples_per_iteration": 256, "updates_per_iteration": 16}, 32, 16),
+        ({"samples_per_iteration": 26, "sample_batch_size": 10}, 10, 13),
         ({"samples_per_iteration": 24, "micro_batch_size": 100}, 24, 24),
     ],
 )
@@ -70,22 +71,46 @@ def test_a_pass_is_no_larger_than_what_there_is(
 @pytest.mark.parametrize(
     ("guidance_scale", "train", "samples", "actions"),
     [
-        (3.0, {"samples_per_iteration": 64}, 16, 1),  # two rows each: 32 rows
+        (3.0, {"samples_per_iteration": 72}, 24, 1),  # two rows each: 48 rows
         (1.0, {"samples_per_iteration": 64}, 32, 1),
-        (1.0, {"samples_per_iteration": 8}, 8, 4),
-        (3.0, {"samples_per_iteration": 2}, 2, 8),
+        (1.0, {"samples_per_iteration": 96}, 48, 1),
+        (1.0, {"samples_per_iteration": 8}, 8, 6),
+        (3.0, {"samples_per_iteration": 3}, 3, 8),
         (1.0, {"samples_per_iteration": 2}, 2, 10),  # as many as the chain has
         (1.0, {"samples_per_iteration": 8, "micro_batch_size": 2}, 2, 1),  # as was asked for
         (1.0, {"samples_per_iteration": 8, "actions_per_pass": 2}, 8, 2),
     ],
 )
-def test_a_pass_has_32_rows_if_nobody_says_otherwise(
+def test_a_training_pass_has_48_rows_at_most_if_nobody_says_otherwise(
     guidance_scale: float, train: dict[str, int], samples: int, actions: int
 ) -> None:
     asked = config(**train)
     policy = replace(asked.policy, guidance_scale=guidance_scale, num_steps=10)
     plan = plan_batches(replace(asked, policy=policy), 1)
     assert (plan.micro_batch, plan.actions_per_pass) == (samples, actions)
+
+
+@pytest.mark.parametrize(
+    ("trained", "heldout", "asked", "batch", "of_heldout"),
+    [
+        (3.0, None, None, 32, 32),  # 64 rows
+        (1.0, None, None, 64, 64),
+        (1.0, 3.0, None, 64, 32),  # as many rows
+        (3.0, 1.0, None, 32, 32),  # no more samples
+        (1.0, 3.0, 7, 7, 3),
+        (1.0, 3.0, 1, 1, 1),
+        (3.0, 3.0, 7, 7, 7),
+    ],
+)
+def test_a_sampling_pass_has_64_rows_if_nobody_says_otherwise(
+    trained: float, heldout: float | None, asked: int | None, batch: int, of_heldout: int
+) -> None:
+    plain = config(samples_per_iteration=256, sample_batch_size=asked)
+    policy = replace(plain.policy, guidance_scale=trained)
+    evaluation = replace(plain.evaluation, guidance_scale=heldout)
+    chosen = replace(plain, policy=policy, evaluation=evaluation)
+    plan = plan_batches(chosen, 1)
+    assert (plan.sample_batch, heldout_batch(chosen, plan)) == (batch, of_heldout)
 
 
 GEOMETRIES = list(itertools.product([1, 7, 24, 60, 64], [1, 3, 8], [1, 2, 5], [1, 2, 3]))
@@ -142,7 +167,7 @@ def test_the_arithmetic_is_described() -> None:
     assert plan_batches(config(8, **train), 2).describe().splitlines() == [
         "256 samples an iteration = 32 prompts x 8 samples = 2 processes x 128 samples",
         "4 updates an iteration, each on 64 samples = 2 processes x 32 samples",
-        "11 micro-batches of at most 3 samples an update, 5 actions of a sample a network pass",
+        "8 micro-batches of at most 4 samples an update, 5 actions of a sample a network pass",
     ]
 
 

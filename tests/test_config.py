@@ -70,7 +70,7 @@ name output_dir
 policy policy.attention policy.compile policy.precision policy.precision.network
 policy.precision.text_encoder policy.precision.vae
 policy.eta policy.guidance_interval policy.guidance_scale policy.kind policy.model
-policy.max_sequence_length policy.shared_noise
+policy.channels_last policy.max_sequence_length policy.shared_noise
 policy.offload policy.tiny_vae policy.tiny_vae.audit_every policy.tiny_vae.model policy.vae_tiling
 policy.num_steps policy.resolution policy.sampler policy.trained_share policy.window
 policy.chunk policy.max_length policy.min_length policy.missing_eos_penalty policy.stop

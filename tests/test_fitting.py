@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -9,8 +11,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
-from ddpo.batching import BatchPlan
-from ddpo.fitting import attempted
+from ddpo.batching import BatchPlan, plan_batches
+from ddpo.config.reading import decode_config
+from ddpo.fitting import attempted, fit_sampling
 from ddpo.trajectory import Trajectory
 from ddpo.update import network_passes
 
@@ -50,6 +53,25 @@ def test_a_process_that_succeeded_gives_way_to_one_that_did_not() -> None:
     accelerator = on(DistributedType.MULTI_GPU)
     accelerator.gather.side_effect = lambda values: torch.cat([values, torch.ones(1)])  # pyright: ignore
     assert attempted(accelerator, lambda: "done") is None
+
+
+def test_held_out_samples_with_guidance_make_as_many_rows() -> None:
+    tree: dict[str, Any] = {
+        "name": "run",
+        "policy": {"kind": "diffusion", "model": "shapes", "guidance_scale": 1.0},
+        "prompts": {"set": "shapes"},
+        "rewards": {"jpeg_compressibility": 1},
+        "algorithm": {"kind": "ddpo"},
+        "train": {"iterations": 1, "samples_per_iteration": 256},
+        "evaluation": {"guidance_scale": 3.0},
+    }
+    config = decode_config(tree)
+    policy = SimpleNamespace(network_passes=0)
+    plan, accelerator = plan_batches(config, 1), on(DistributedType.NO)
+    run: Any = SimpleNamespace(config=config, plan=plan, policy=policy, accelerator=accelerator)
+    drawn = MagicMock(side_effect=lambda batch: batch)
+    assert fit_sampling(run, drawn, heldout=False) == 64
+    assert fit_sampling(run, drawn, heldout=True) == 32
 
 
 def test_a_record_comes_back_once_for_each_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:

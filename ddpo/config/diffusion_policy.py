@@ -11,7 +11,7 @@ from ddpo.config.types import STRICT, Dtype, Share
 from ddpo.errors import UserError
 
 if TYPE_CHECKING:
-    from ddpo.config.schema import Config
+    from ddpo.config.schema import Config, EvaluationConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -106,6 +106,8 @@ class DiffusionPolicyConfig:
     compile: bool = False
     """Compile the network's repeated blocks: minutes at the start, and sampling takes the memory of
     a training pass."""
+    channels_last: bool = False
+    """Lay the kernels of a U-Net's convolutions out with the channels of a pixel side by side."""
     offload: bool = False
     """Keep text encoders and autoencoder on the CPU while they are not needed: less memory, more
     time."""
@@ -127,7 +129,12 @@ class DiffusionPolicyConfig:
     @property
     def rows_of_a_sample(self) -> int:
         """Of the network, in one pass: 2 with guidance, whose scale a family may choose."""
-        return 2 if self.guidance_scale is None or self.guidance_scale > 1 else 1
+        return _branches(self.guidance_scale)
+
+    def rows_of_a_heldout_sample(self, evaluation: EvaluationConfig) -> int:
+        """The same of a sample of `evaluation`, which may have a scale of its own."""
+        own = evaluation.guidance_scale
+        return _branches(self.guidance_scale if own is None else own)
 
     @property
     def audit_every(self) -> int | None:
@@ -171,6 +178,10 @@ class DiffusionPolicyConfig:
             if (value := getattr(config.evaluation, key)) is not None
         ]
         return problems
+
+
+def _branches(guidance_scale: float | None) -> int:
+    return 2 if guidance_scale is None or guidance_scale > 1 else 1
 
 
 def denoising(config: Config) -> DiffusionPolicyConfig:

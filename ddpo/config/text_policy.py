@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from ddpo.config.types import STRICT, Dtype
 
 if TYPE_CHECKING:
-    from ddpo.config.schema import Config
+    from ddpo.config.schema import Config, EvaluationConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,6 +71,11 @@ class TextPolicyConfig:
     @property
     def rows_of_a_sample(self) -> int:
         """Of the network, in one pass."""
+        return 1
+
+    def rows_of_a_heldout_sample(self, evaluation: EvaluationConfig) -> int:
+        """The same of a sample of `evaluation`."""
+        del evaluation
         return 1
 
     @property

@@ -16,6 +16,7 @@ from ddpo.diffusion.attention import set_attention
 from ddpo.diffusion.chain import heldout_chain, training_chain
 from ddpo.diffusion.compilation import compile_blocks
 from ddpo.diffusion.family import Family
+from ddpo.diffusion.kernel_layout import lay_channels_last
 from ddpo.diffusion.loading import load_family
 from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.diffusion.precision import check_precision, part_dtypes
@@ -35,7 +36,7 @@ def build_diffusion_policy(
 
     Raises:
         UserError: the model cannot be loaded or cannot run the chain, the LoRA targets match
-            nothing, no step of the chain has noise, or a dtype, an attention back end or
+            nothing, no step of the chain has noise, or a dtype, an attention back end, a layout or
             compilation is not for this model or this machine.
     """
     asked, algorithm = denoising(config), config.algorithm
@@ -52,6 +53,8 @@ def build_diffusion_policy(
     if asked.attention is not None:
         passes = autocast_context(device, autocast)
         set_attention(family.network, asked.attention, family.attention, passes)
+    if asked.channels_last:
+        lay_channels_last(family.network)
     reference = _make_trainable(config, family)
     if config.train.gradient_checkpointing:
         family.network.enable_gradient_checkpointing()

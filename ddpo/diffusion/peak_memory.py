@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ddpo.algorithms import Algorithm
-from ddpo.batching import BatchPlan
+from ddpo.batching import BatchPlan, heldout_batch
 from ddpo.config.diffusion_policy import denoising
 from ddpo.config.schema import Config
 from ddpo.diffusion.conditioning import KEPT_PROMPTS, Conditioner
@@ -166,7 +166,8 @@ class Rehearsal:
 
     def _collect(self, count: int, *, heldout: bool = False) -> Trajectory:
         """So many samples: the last batch of them is made, with the others there."""
-        batch = min(self.plan.sample_batch, count)
+        most = heldout_batch(self.config, self.plan) if heldout else self.plan.sample_batch
+        batch = min(most, count)
         room, seen = None, None
         with self.live.stage(UNNAMED):
             made = self._sample(batch, heldout)
