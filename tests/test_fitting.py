@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -14,6 +13,7 @@ from accelerate.utils import DistributedType
 from ddpo.batching import BatchPlan, plan_batches
 from ddpo.config.reading import decode_config
 from ddpo.fitting import attempted, fit_sampling
+from ddpo.run import Run
 from ddpo.trajectory import Trajectory
 from ddpo.update import network_passes
 
@@ -65,13 +65,15 @@ def test_held_out_samples_with_guidance_make_as_many_rows() -> None:
         "train": {"iterations": 1, "samples_per_iteration": 256},
         "evaluation": {"guidance_scale": 3.0},
     }
-    config = decode_config(tree)
-    policy = SimpleNamespace(network_passes=0)
-    plan, accelerator = plan_batches(config, 1), on(DistributedType.NO)
-    run: Any = SimpleNamespace(config=config, plan=plan, policy=policy, accelerator=accelerator)
-    drawn = MagicMock(side_effect=lambda batch: batch)
-    assert fit_sampling(run, drawn, heldout=False) == 64
-    assert fit_sampling(run, drawn, heldout=True) == 32
+    run = MagicMock(spec=Run)
+    run.config = decode_config(tree)
+    run.plan, run.accelerator = plan_batches(run.config, 1), on(DistributedType.NO)
+
+    def drawn(batch: int) -> Trajectory:
+        ones = torch.ones(batch, 1)
+        return Trajectory(["a"] * batch, ones, ones, {}, None)
+
+    assert [len(fit_sampling(run, drawn, heldout=heldout)) for heldout in (False, True)] == [64, 32]
 
 
 def test_a_record_comes_back_once_for_each_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:
