@@ -96,6 +96,17 @@ def test_scaling_runs(tmp_path: Path) -> None:
     assert result["steps"]["per_unit"]["5"]["median"] == 1
 
 
+def test_the_size_of_passes_is_measured(tmp_path: Path) -> None:
+    small = ["--rows", "4", "2", "--rows-of-a-round=4", "--rounds=2", "--threads=1"]
+    result = result_of(tmp_path, "pass_size", *small)
+    for stage in ("sampling", "training"):
+        found = result[stage]
+        assert found["speed"]["as loaded"]["4"] == {"median": 1, "least": 1, "most": 1}
+        first, other = (found["seconds"][layout] for layout in ("as loaded", "channels last"))
+        ratio = first["4"][0] / other["2"][0], first["4"][1] / other["2"][1]
+        assert found["speed"]["channels last"]["2"] == spread(ratio)
+
+
 def test_passes_until_a_part_of_the_target_was_first_gained() -> None:
     gains = {0: 0.0, 10: 0.5, 20: 0.8, 30: 0.6, 40: 1.1}
     curve = [{"passes": passes, "gain": gain} for passes, gain in gains.items()]
