@@ -2,9 +2,9 @@
 
     python -m benchmarks.pass_size --out benchmarks/results/pass_size.json
 
-The U-Net of the embedded `shapes`, all weights, fp32: passes without a gradient, as in sampling, and
-with one, as in training. All sizes and both layouts alternate; each is given as how many times as
-fast a row is as in the first size with kernels as they were loaded, in the same round.
+The U-Net of the embedded `shapes`, all weights, fp32: passes without a gradient, as in sampling,
+and with one, as in training. All sizes and both layouts alternate; each is given as how many times
+as fast a row is as in the first size with kernels as they were loaded, in the same round.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ each process. `commands` starts true command lines for what only they can show.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -213,6 +214,7 @@ def _child(
             stream.flush()
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    faulthandler.enable()
     # Ignored in all children of a shell's background job, which tests may be.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(NO_GPU | environment)
