@@ -33,9 +33,9 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     family = load_family("shapes")
-    plain = family.network.requires_grad_(True)
-    laid = copy.deepcopy(plain)
-    lay_channels_last(laid)
+    laid = family.network.requires_grad_(True)
+    plain = copy.deepcopy(laid)
+    lay_channels_last(family)
     shape = family.latent_shape(None)
     embedding = family.embed(["a red circle"])["embeddings"]
     works = {

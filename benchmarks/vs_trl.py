@@ -5,9 +5,9 @@
 
 First it proves that both compute the same update: the log-probs of the same trajectories, and the
 gradient of the same loss. Then iterations of both alternate in one process, and ratios are of
-neighbours. This project runs with both layouts of its convolutions' kernels. Peak memory is of each
-in a process of its own. The pipeline is the embedded `shapes`,
-with one change: its last step has noise, because that trainer trains it as if it had.
+the same round. This project runs with both layouts of its convolutions' kernels. Peak memory is of
+each in a process of its own. The pipeline is the embedded `shapes`, with one change: its last step
+has noise, because that trainer trains it as if it had.
 """
 
 from __future__ import annotations

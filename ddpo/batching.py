@@ -11,11 +11,14 @@ from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
 ROWS_OF_A_SAMPLING_PASS = 64
-"""Of the network, when `sample_batch_size` is omitted: 128 of a small one leave a CPU's caches."""
+"""Of the network at most, when `sample_batch_size` is omitted."""
 
 ROWS_OF_A_TRAINING_PASS = 48
-"""Of the network at most, when `micro_batch_size` is omitted: activations of twice as many gain
-little."""
+"""Of the network at most, when `micro_batch_size` is omitted.
+
+Both are what `benchmarks/pass_size.py` found on a CPU: a row of a small U-Net is fastest among 64
+in sampling, and in training hardly faster among more than 48, whose activations take more memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,13 @@ class BatchPlan:
         return None
 
     def describe(self) -> str:
-        """The arithmetic in three lines."""
+        """The arithmetic in four lines."""
         return (
             f"{self.samples} samples an iteration = {self.prompts} prompts x {self.group_size} "
             f"samples"
             f" = {self.processes} processes x {self.samples_per_process} samples\n"
+            f"{math.ceil(self.samples_per_process / self.sample_batch)} sampling passes of at most "
+            f"{self.sample_batch} samples\n"
             f"{self.updates} updates an iteration, each on {self.samples // self.updates} samples"
             f" = {self.processes} processes x {self.samples_per_update} samples\n"
             f"{self.accumulation} micro-batches of at most {self.micro_batch} samples an update,"
@@ -132,8 +137,8 @@ def plan_batches(config: Config, processes: int) -> BatchPlan:
 
 
 def heldout_batch(config: Config, plan: BatchPlan) -> int:
-    """Most held-out samples of a pass: no more rows of the network than training samples make, of
-    which guidance may make fewer, and no more samples.
+    """Most held-out samples of a pass: as many as training samples, or fewer where guidance makes
+    more rows of each, so that no pass has more rows.
     """
     policy = config.policy
     rows, heldout = policy.rows_of_a_sample, policy.rows_of_a_heldout_sample(config.evaluation)

@@ -11,7 +11,6 @@ from accelerate.utils import DistributedType
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from ddpo.config.algorithms import NftConfig
-from ddpo.config.diffusion_policy import DiffusionPolicyConfig
 from ddpo.config.schema import Config
 from ddpo.errors import UserError
 
@@ -78,7 +77,7 @@ def _both(config: Config, accelerator: Accelerator) -> str | None:
         return f"mixed_precision: fp16 is not supported with {name}; take bf16"
     if train.optimizer != "adamw":
         return f"{name} cannot divide the state of train.optimizer: {train.optimizer}; take adamw"
-    if isinstance(config.policy, DiffusionPolicyConfig) and config.policy.channels_last:
+    if config.policy.channels_last:
         return f"policy.channels_last: true is not supported with {name}; take false"
     if name == "FSDP":
         return None

@@ -20,6 +20,7 @@ class Numerics:
         compiled: whether the network's repeated blocks are compiled.
         actions_per_pass: actions of a sample that share a training pass, where sampling makes one.
         plain_attention: the back end that rounds least.
+        channels_last: whether kernels of convolutions lie so.
     """
 
     network: str
@@ -28,6 +29,7 @@ class Numerics:
     compiled: bool
     actions_per_pass: int
     plain_attention: str = "native"
+    channels_last: bool = False
 
     @classmethod
     def of(cls, config: Config, autocast: str, actions_per_pass: int) -> Numerics:
@@ -40,6 +42,7 @@ class Numerics:
             policy.compile,
             actions_per_pass if policy.most_actions_per_pass else 1,
             policy.plain_attention,
+            policy.channels_last,
         )
 
     def in_force(self) -> str:
@@ -48,6 +51,7 @@ class Numerics:
             f"policy.precision.network: {self.network}, train.mixed_precision: {self.autocast}, "
             f"policy.attention: {self.attention or 'null'}, "
             f"policy.compile: {str(self.compiled).lower()}, "
+            f"policy.channels_last: {str(self.channels_last).lower()}, "
             f"train.actions_per_pass: {self.actions_per_pass}"
         )
 
@@ -58,6 +62,8 @@ class Numerics:
             found.append("policy.compile: false")
         if self.attention not in (None, self.plain_attention):
             found.append(f"policy.attention: {self.plain_attention}")
+        if self.channels_last:
+            found.append("policy.channels_last: false")
         if self.network == "bf16":
             found.append("policy.precision.network: fp32")
         if self.autocast == "bf16":

@@ -93,8 +93,9 @@ def placed_like(tensor: Tensor, like: Tensor) -> Tensor:
 def _rows_together(tensor: DTensor) -> Tensor:
     """`full_tensor()` of rows that lie in order on the processes, by torch's plain gathering.
 
-    Without a GPU `full_tensor()` gathers by gloo's coalesced way, in which a process now and then
-    dies of a double free (torch 2.15; github.com/pytorch/pytorch/issues/65231).
+    On the CPU `full_tensor()` gathers by gloo's coalesced way, in which a process now and then dies
+    of a double free (torch 2.15; github.com/pytorch/pytorch/issues/65231). A network that is
+    divided along two axes still does.
     """
     processes = tensor.device_mesh.size()
     rows, *others = tensor.shape

@@ -166,6 +166,7 @@ def test_the_arithmetic_is_described() -> None:
     train = {"samples_per_iteration": 256, "updates_per_iteration": 4, "actions_per_pass": 5}
     assert plan_batches(config(8, **train), 2).describe().splitlines() == [
         "256 samples an iteration = 32 prompts x 8 samples = 2 processes x 128 samples",
+        "4 sampling passes of at most 32 samples",
         "4 updates an iteration, each on 64 samples = 2 processes x 32 samples",
         "8 micro-batches of at most 4 samples an update, 5 actions of a sample a network pass",
     ]

@@ -161,6 +161,10 @@ def test_betas_are_two_numbers_below_1(betas: list[str]) -> None:
         ({"algorithm": {"clip_range": 1e-4, "clip_nats": 1}}, "algorithm.clip_nats"),
         ({"algorithm": {"kl_target": 6}}, "algorithm.kl_coef"),
         ({"policy": {"eta": 0}}, "policy.eta"),
+        (
+            {"policy": {"channels_last": True}, "train": {"optimizer": "adamw_8bit"}},
+            "policy.channels_last",
+        ),
         ({"policy": {"guidance_interval": [0.5, 0.5]}}, "policy.guidance_interval"),
         ({"evaluation": {"guidance_interval": [0.5, 0.5]}}, "evaluation.guidance_interval"),
         (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch.distributed.tensor import Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor, init_device_mesh
 
 from ddpo.sharding import whole
 from tests.support.processes import fork
@@ -18,6 +19,13 @@ SHAPES = [(4, 3), (5, 2), (1, 2, 2), (3,), (2, 0)]
 def put_together() -> int:
     """Divide tensors in some ways; 0 where `whole` is what was divided."""
     accelerator = Accelerator(cpu=True)
+    together = DTensor.full_tensor
+
+    def other_than_rows(self: DTensor) -> Any:
+        assert self.placements != (Shard(0),), "gathered in the way that crashes"
+        return together(self)
+
+    DTensor.full_tensor = other_than_rows  # pyright: ignore[reportAttributeAccessIssue]
     mesh = init_device_mesh("cpu", (2,))
     same = []
     for shape in SHAPES:

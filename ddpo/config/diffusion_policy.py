@@ -107,7 +107,8 @@ class DiffusionPolicyConfig:
     """Compile the network's repeated blocks: minutes at the start, and sampling takes the memory of
     a training pass."""
     channels_last: bool = False
-    """Lay the kernels of a U-Net's convolutions out with the channels of a pixel side by side."""
+    """Lay the kernels of a U-Net's convolutions out with the channels of a pixel side by side; not
+    with `adamw_8bit` for all weights, FSDP or DeepSpeed."""
     offload: bool = False
     """Keep text encoders and autoencoder on the CPU while they are not needed: less memory, more
     time."""
@@ -129,12 +130,12 @@ class DiffusionPolicyConfig:
     @property
     def rows_of_a_sample(self) -> int:
         """Of the network, in one pass: 2 with guidance, whose scale a family may choose."""
-        return _branches(self.guidance_scale)
+        return _rows(self.guidance_scale)
 
     def rows_of_a_heldout_sample(self, evaluation: EvaluationConfig) -> int:
         """The same of a sample of `evaluation`, which may have a scale of its own."""
         own = evaluation.guidance_scale
-        return _branches(self.guidance_scale if own is None else own)
+        return _rows(self.guidance_scale if own is None else own)
 
     @property
     def audit_every(self) -> int | None:
@@ -168,6 +169,11 @@ class DiffusionPolicyConfig:
                     f"{section}.guidance_interval: [{interval[0]:g}, {interval[1]:g}] is empty; "
                     f"give where it begins and then where it ends, such as [0.2, 0.8]"
                 )
+        if self.channels_last and config.lora is None and config.train.optimizer == "adamw_8bit":
+            problems.append(
+                "policy.channels_last: true does not outlast an update of train.optimizer: "
+                "adamw_8bit; take adamw, or false"
+            )
         if self.eta == 0 and not algorithm.forward_process:
             problems.append(
                 "policy.eta: 0 makes every step deterministic, so there is no action to train"
@@ -180,7 +186,8 @@ class DiffusionPolicyConfig:
         return problems
 
 
-def _branches(guidance_scale: float | None) -> int:
+def _rows(guidance_scale: float | None) -> int:
+    """Of a sample with guidance of this scale, whose model is not known yet: FLUX makes one."""
     return 2 if guidance_scale is None or guidance_scale > 1 else 1
 
 

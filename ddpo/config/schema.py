@@ -147,14 +147,14 @@ class TrainConfig:
     """Recompute activations in the backward pass: less memory, more time."""
     micro_batch_size: PositiveInt | None = None
     """Most samples of a training pass per process; when omitted the samples of an update share
-    passes of up to 48 rows of the network evenly, where guidance makes two rows of each. Halved
-    where memory runs out, as is `sample_batch_size`."""
+    passes of up to 48 rows of the network evenly, where a guidance scale above 1 counts as two
+    rows of each. Halved where memory runs out, as is `sample_batch_size`."""
     actions_per_pass: PositiveInt | None = None
     """Actions of a sample scored in one network pass; when omitted 1, or as many as make 48 rows
     where an update has few samples and `micro_batch_size` is omitted, too."""
     sample_batch_size: PositiveInt | None = None
-    """Most samples of a sampling pass per process; as many as make 64 rows of the network when
-    omitted. Held-out samples make no more rows than these."""
+    """Most samples of a sampling pass per process; when omitted as many as make at most 64 rows of
+    the network. Held-out samples make no more rows than these."""
     trajectories_on: Literal["device", "cpu"] = "device"
     """Where samples wait for their updates: what a training pass needs comes back for it."""
     processes: PositiveInt | None = None

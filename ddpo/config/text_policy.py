@@ -35,6 +35,8 @@ class TextPolicyConfig:
     """Whether `ddpo config` can tell what a run needs."""
     compile: ClassVar[bool] = False
     """Whether blocks are compiled."""
+    channels_last: ClassVar[bool] = False
+    """How kernels of convolutions lie: there are none."""
 
     kind: Literal["text"]
     """Which chain: `text`."""

@@ -54,7 +54,7 @@ def build_diffusion_policy(
         passes = autocast_context(device, autocast)
         set_attention(family.network, asked.attention, family.attention, passes)
     if asked.channels_last:
-        lay_channels_last(family.network)
+        lay_channels_last(family)
     reference = _make_trainable(config, family)
     if config.train.gradient_checkpointing:
         family.network.enable_gradient_checkpointing()

@@ -49,6 +49,7 @@ class Family(ABC):
         attention: processors of the network by the name of their back end; none where the network
             asks diffusers' dispatcher, which knows names by itself.
         repeated_blocks: class names of the blocks that the network repeats.
+        convolves: whether the network is made of convolutions, too, and not of blocks alone.
         tiny_vae: a small decoder for pictures that are only scored, where there is one.
     """
 
@@ -59,6 +60,7 @@ class Family(ABC):
     reads_t5: ClassVar[bool]
     attention: ClassVar[Mapping[str, type]]
     repeated_blocks: ClassVar[tuple[str, ...]]
+    convolves: ClassVar[bool] = False
 
     def __init__(self, pipeline: Any, max_sequence_length: int | None = None):
         """Freeze a loaded pipeline.

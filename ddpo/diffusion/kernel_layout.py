@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
+from ddpo.diffusion.family import Family
 from ddpo.errors import UserError
 
 
-def lay_channels_last(network: nn.Module) -> None:
-    """Put the channels of a pixel side by side in each kernel (NHWC), in place.
+def lay_channels_last(family: Family) -> None:
+    """Put the channels of a pixel side by side in each kernel of the network (NHWC), in place.
 
     Names, shapes and values of the parameters stay as they are. What such a convolution makes lies
-    likewise, so a U-Net's pictures stay so between its attention layers.
+    likewise, so feature maps stay so between a U-Net's attention layers.
 
     Raises:
-        UserError: the network cuts its input into patches, and convolves nothing else.
+        UserError: the network is a transformer.
     """
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    if len(convolutions) < 2:
+    if not family.convolves:
         raise UserError(
-            f"policy.channels_last: true is for U-Nets, and this {type(network).__name__} is a "
+            f"policy.channels_last: true is for U-Nets, and {type(family.network).__name__} is a "
             f"transformer; use policy.channels_last: false"
         )
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    family.network.to(memory_format=torch.channels_last)

@@ -29,6 +29,7 @@ class UNetFamily(Family):
         "xformers": XFormersAttnProcessor,
     }
     repeated_blocks = ("BasicTransformerBlock",)
+    convolves = True
 
     def __init__(self, pipeline: Any, max_sequence_length: int | None = None):
         """Freeze a loaded pipeline, and give it the DDIM scheduler of its own noise schedule."""

@@ -17,7 +17,9 @@ from ddpo.config.reading import decode_config
 from ddpo.config.writing import config_tree
 from ddpo.diffusion.loading import load_pipeline
 from ddpo.diffusion.peak_memory import estimate_peaks
+from ddpo.diffusion.policy import DiffusionPolicy
 from ddpo.diffusion.weightless import empty, load_weightless
+from ddpo.evaluation import evaluate
 from ddpo.live_memory import LiveMemory
 from ddpo.optimizers import empty_state
 from ddpo.run import prepare_run
@@ -92,6 +94,38 @@ def test_the_estimate_is_what_a_run_holds(
     stages = ("sampling", "decoding", "training")
     estimate = max(peaks[stage].total for stage in stages)
     assert estimate == pytest.approx(live.peaks["iteration"].total, rel=0.02)
+
+
+def test_guidance_of_held_out_samples_makes_their_passes_smaller(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: set[tuple[bool, int]] = set()
+    sample = DiffusionPolicy.sample
+
+    def counted(self: DiffusionPolicy, prompts: Any, *rest: Any, heldout: bool = False) -> Any:
+        sizes.add((heldout, len(prompts)))
+        return sample(self, prompts, *rest, heldout=heldout)
+
+    monkeypatch.setattr(DiffusionPolicy, "sample", counted)
+    plain = config_of(models, "sd15", guidance_scale=1.0, num_steps=1)
+    tree = config_tree(plain) | {"output_dir": str(tmp_path)}
+    tree["evaluation"] |= {"guidance_scale": 3.0, "samples": 6}
+    config = decode_config(tree)
+    estimate_peaks(config, plan_batches(config, 1), models("sd15"))
+    assert sizes == {(False, 4), (True, 2)}
+    sizes.clear()
+    run = prepare_run(config, resume=False)
+    evaluate(run)
+    run.scorer.close()
+    assert sizes == {(True, 2)}
+
+
+def test_a_layout_takes_no_memory(models: Models) -> None:
+    plain, laid = (
+        peaks_of(models, "sd15", lora=False, channels_last=last)["sampling"].parts["weights"]
+        for last in (False, True)
+    )
+    assert plain == laid > 0
 
 
 def test_what_saves_memory_is_less(models: Models) -> None:

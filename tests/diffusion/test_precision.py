@@ -178,6 +178,10 @@ def test_all_weights_are_trained_in_fp32(models: Models) -> None:
             Numerics("fp32", "no", "sage", True, 4),
             ["policy.compile: false", "policy.attention: native", "train.actions_per_pass: 1"],
         ),
+        (
+            Numerics("fp32", "no", None, False, 1, channels_last=True),
+            ["policy.channels_last: false"],
+        ),
     ],
 )
 def test_the_remedy_is_one_that_fits(numerics: Numerics, remedies: list[str]) -> None:
@@ -187,5 +191,5 @@ def test_the_remedy_is_one_that_fits(numerics: Numerics, remedies: list[str]) ->
 def test_settings_are_named_by_their_keys() -> None:
     assert Numerics("bf16", "no", None, False, 2).in_force() == (
         "policy.precision.network: bf16, train.mixed_precision: no, policy.attention: null, "
-        "policy.compile: false, train.actions_per_pass: 2"
+        "policy.compile: false, policy.channels_last: false, train.actions_per_pass: 2"
     )
