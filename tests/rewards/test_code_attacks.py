@@ -55,16 +55,26 @@ def test_the_battery_finds_what_is_wrong(box, tmp_path, monkeypatch):
     """An attack that cannot fail shows that the others could have been found."""
     monkeypatch.setattr(attacks, "FORGERIES", {"knows": f"def f(x): return {attacks.SECRET}"})
     monkeypatch.setattr(attacks, "RAW", {})
-    monkeypatch.setattr(attacks, "ESCAPES", {"takes": "def f(x): return 'all'"})
+    left = []
+
+    def escapes(*places):
+        left.append(subprocess.Popen(["sleep", "60"]))
+        return {"takes": "def f(x): return 'all'"}
+
+    monkeypatch.setattr(attacks, "escapes", escapes)
     monkeypatch.setattr(attacks, "BURDENS", {"earns": f"def f(x): return {attacks.SECRET}"})
     monkeypatch.setattr(battery, "PLACES", (str(tmp_path),))
     (tmp_path / f"{attacks.MARK}-file").touch()
     found = battery.battery(box, "")
+    left[0].kill()
+    left[0].wait()
+    file, *processes = found.pop("traces")
+    assert file == str(tmp_path / f"{attacks.MARK}-file")
+    assert any("'sleep'" in process for process in processes)
     assert found == {
         "knows": ["earned a reward"],
         "takes": ["got all"],
         "earns": ["earned a reward"],
-        "traces": [str(tmp_path / f"{attacks.MARK}-file")],
     }
 
 
